@@ -1,0 +1,1 @@
+//! What Tributary costs: criterion benches and whole-process CPU time.

@@ -1,0 +1,1 @@
+//! HTTP request to one record in the stream.

@@ -1,0 +1,1 @@
+//! Search request to a page: the read API and its query language.

@@ -1,0 +1,1 @@
+//! A batch from the stream to one store; answers which records to redeliver.

@@ -1,0 +1,1 @@
+//! Who may do what: the directory, tokens, and signed reports.

@@ -1,0 +1,1 @@
+//! Settings from variables and flags; every problem is reported at once.

@@ -1,0 +1,1 @@
+//! The ports on one machine: durable log, Tantivy, SQLite, files, key file, and the event source poller.

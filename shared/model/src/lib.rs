@@ -1,0 +1,24 @@
+//! The nouns of Tributary: [`Report`] (what an agent sends), [`Record`] (one element of the stream, carrying one
+//! report), [`Invocation`] (the normal form that engineers search), the ids that name them, and every limit.
+//!
+//! This crate depends on nothing else of ours, does no IO and reads no clock.
+
+pub mod directory;
+pub mod id;
+pub mod invocation;
+pub mod json;
+pub mod limits;
+pub mod outcome;
+pub mod record;
+pub mod rejection;
+pub mod report;
+pub mod time;
+
+pub use directory::Directory;
+pub use id::{AccountId, ProjectId, Region, ReportId, RetentionClass, TokenId, Version};
+pub use invocation::Invocation;
+pub use outcome::{Outcome, Outcomes};
+pub use record::{Kind, Record};
+pub use rejection::{Reason, Rejection};
+pub use report::Report;
+pub use time::{Day, TimestampMs};

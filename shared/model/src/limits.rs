@@ -1,0 +1,146 @@
+//! Every limit of Tributary, in one place. Sizes are bytes, times are as their names say.
+
+use std::time::Duration;
+
+// ---- a request ------------------------------------------------------------------------------------------------
+
+/// Bytes of a report after decompression: what an Application Load Balancer hands to a Lambda at most.
+pub const REPORT_BYTES_MAX: usize = 1_000_000;
+/// Bytes of a request body as sent, compressed or not. A signed report is a third larger than its payload (base64).
+pub const BODY_BYTES_MAX: usize = 1_400_000;
+/// Decompressed bytes a compressed byte may stand for. Real reports reach 8 to 20; a bomb reaches 1,000 and more.
+pub const DECOMPRESSION_RATIO_MAX: usize = 200;
+/// Decompressed bytes below which the ratio is not looked at: small repetitive bodies are harmless.
+pub const DECOMPRESSION_RATIO_FREE_BYTES: usize = 64 * 1024;
+/// Bytes of the request line and all headers together.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Headers of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Bytes of a token (a JWT) in a header or a body.
+pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
+/// Time in which a request's headers must have arrived.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time in which a request's body must have arrived.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle time after which a kept-alive connection is closed. The Go agent never closes its own.
+pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Connections open at once in the local server.
+pub const CONNECTIONS_MAX: usize = 4096;
+
+// ---- a report -------------------------------------------------------------------------------------------------
+
+/// Depth of nesting in a report. Real reports reach 7.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// JSON values in a report. A report of a 256-CPU host with traces reaches about 5,000.
+pub const JSON_VALUES_MAX: usize = 50_000;
+/// Bytes of `processId`.
+pub const PROCESS_ID_BYTES_MAX: usize = 256;
+/// Bytes of `aws.awsRequestId`.
+pub const REQUEST_ID_BYTES_MAX: usize = 256;
+/// A report's timestamp may lie this far before its arrival.
+pub const REPORT_AGE_MAX: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+/// A report's timestamp may lie this far after its arrival (clocks differ).
+pub const REPORT_AHEAD_MAX: Duration = Duration::from_secs(15 * 60);
+
+// ---- an invocation: normalize removes what is beyond these and says so ------------------------------------------
+
+/// Bytes of an ordinary text field (function name, ARN, log stream ...).
+pub const TEXT_BYTES_MAX: usize = 1024;
+/// Bytes of an error's name.
+pub const ERROR_NAME_BYTES_MAX: usize = 512;
+/// Bytes of an error's message; a longer one is cut.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an error's stack; a longer one is cut.
+pub const ERROR_STACK_BYTES_MAX: usize = 64 * 1024;
+/// Custom metrics of an invocation.
+pub const METRICS_MAX: usize = 1000;
+/// Bytes of a metric's name. The agents' documents say 128 characters; event-info paths are longer.
+pub const METRIC_NAME_BYTES_MAX: usize = 512;
+/// Bytes of a metric's text; a longer one is cut. The agents' documents say 1,024 characters and do not hold to it.
+pub const METRIC_TEXT_BYTES_MAX: usize = 8 * 1024;
+/// Labels of an invocation.
+pub const LABELS_MAX: usize = 200;
+/// Bytes of a label. The agents enforce 128 characters.
+pub const LABEL_BYTES_MAX: usize = 512;
+/// Marks and measures of an invocation, and of HTTP and database traces each.
+pub const TRACE_ENTRIES_MAX: usize = 1000;
+/// Plugins of an invocation.
+pub const PLUGINS_MAX: usize = 64;
+/// Bytes of all unknown keys of a report together, as JSON.
+pub const UNKNOWN_BYTES_MAX: usize = 64 * 1024;
+/// Removed fields listed with an invocation; more are counted only.
+pub const REMOVED_MAX: usize = 50;
+
+// ---- a record -------------------------------------------------------------------------------------------------
+
+/// Bytes of one record in the stream (Kinesis: 1 MiB by default).
+pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes a record's payload may decompress to.
+pub const RECORD_PAYLOAD_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// Bytes of a project's name.
+pub const PROJECT_BYTES_MAX: usize = 64;
+/// Bytes of an account's name.
+pub const ACCOUNT_BYTES_MAX: usize = 64;
+/// Bytes of a region's name.
+pub const REGION_BYTES_MAX: usize = 32;
+/// Bytes of a token's id (`jti`).
+pub const TOKEN_ID_BYTES_MAX: usize = 64;
+
+// ---- the stream and its consumers -------------------------------------------------------------------------------
+
+/// How long the stream keeps a record unless told otherwise.
+pub const STREAM_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Shards of the embedded stream unless told otherwise.
+pub const STREAM_SHARDS: u16 = 4;
+/// Most shards of the embedded stream.
+pub const STREAM_SHARDS_MAX: u16 = 256;
+/// Bytes waiting for the stream's next commit; beyond it an append is throttled.
+pub const STREAM_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Records of one page read from the stream (Kinesis: 10,000).
+pub const STREAM_PAGE_RECORDS_MAX: usize = 10_000;
+/// Bytes of one page read from the stream (Kinesis: 10 MB).
+pub const STREAM_PAGE_BYTES_MAX: usize = 10_000_000;
+/// Records of one batch given to a worker (Lambda: 10,000).
+pub const BATCH_RECORDS_MAX: usize = 10_000;
+/// Bytes of one batch given to a worker (Lambda's request limit).
+pub const BATCH_BYTES_MAX: usize = 6_000_000;
+/// Concurrent batches of one shard (Lambda: 10).
+pub const PARALLELIZATION_MAX: usize = 10;
+/// The search index commits at least this often while documents wait.
+pub const SEARCH_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Time given to the stream to take one record before the sender hears 503.
+pub const APPEND_TIMEOUT: Duration = Duration::from_millis(700);
+
+// ---- reading --------------------------------------------------------------------------------------------------
+
+/// Bytes of a query's text.
+pub const QUERY_BYTES_MAX: usize = 4096;
+/// Terms of a query.
+pub const QUERY_TERMS_MAX: usize = 100;
+/// Depth of parentheses in a query.
+pub const QUERY_DEPTH_MAX: usize = 16;
+/// Items of a page unless told otherwise.
+pub const PAGE_ITEMS: usize = 50;
+/// Most items of a page.
+pub const PAGE_ITEMS_MAX: usize = 1000;
+/// Functions of one answer of `GET /v1/functions`.
+pub const FUNCTIONS_MAX: usize = 1000;
+/// Bytes of a paging cursor.
+pub const CURSOR_BYTES_MAX: usize = 1024;
+/// Bytes of one object read whole (directory, dead letter).
+pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+// ---- tokens and the directory -----------------------------------------------------------------------------------
+
+/// How long an issued token is valid unless told otherwise.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Verified tokens kept in memory.
+pub const TOKEN_CACHE_MAX: usize = 10_000;
+/// The directory is read again at least this often.
+pub const DIRECTORY_REFRESH: Duration = Duration::from_secs(60);
+/// A directory that can't be refreshed serves this long.
+pub const DIRECTORY_STALE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Public keys of one project for signed reports.
+pub const SENDER_KEYS_MAX: usize = 32;
+/// Bytes of a public key file (PEM or JWK).
+pub const PUBLIC_KEY_BYTES_MAX: usize = 16 * 1024;

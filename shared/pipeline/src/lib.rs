@@ -1,0 +1,1 @@
+//! decode, admit, pack/unpack, normalize, plan: pure steps without IO, clock or async.

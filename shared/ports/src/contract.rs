@@ -1,0 +1,2 @@
+//! One contract suite per port. An adapter's tests call each function with a way to make a fresh, empty store; a case
+//! that fails panics with what it expected.

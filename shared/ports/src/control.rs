@@ -1,0 +1,41 @@
+//! Control over the consumers of the stream: on AWS the event source mappings, on one machine the poller.
+
+use async_trait::async_trait;
+
+use crate::{PortError, Target};
+
+/// What a consumer is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConsumerState {
+    /// It takes batches.
+    Running,
+    /// It was told to pause; a batch may still be under way.
+    Pausing,
+    /// It takes none; its checkpoint waits.
+    Paused,
+    /// It was told to go on.
+    Resuming,
+}
+
+/// Control. A state asked for survives a restart.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// Tells the consumer to take no further batch. Returns at once; [`Control::state`] says when it has.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn pause(&self, consumer: Target) -> Result<(), PortError>;
+
+    /// Tells the consumer to go on at its checkpoint.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn resume(&self, consumer: Target) -> Result<(), PortError>;
+
+    /// What the consumer is doing.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn state(&self, consumer: Target) -> Result<ConsumerState, PortError>;
+}

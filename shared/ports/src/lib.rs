@@ -1,0 +1,61 @@
+//! The six ports: what Tributary needs of the world, as small `dyn` traits whose methods each take a whole batch.
+//!
+//! A port answers [`PortError`] for bad luck (the caller retries, waits or stops, by [`PortErrorKind`]), and never for bad
+//! data that a neighbour could suffer from: what a store refuses of one item is answered for that item. Each port has
+//! one contract suite in [`contract`], which every adapter's tests run.
+
+pub mod control;
+pub mod error;
+pub mod keys;
+pub mod ledger;
+pub mod objects;
+pub mod search;
+pub mod stream;
+
+#[cfg(feature = "contract")]
+pub mod contract;
+
+pub use control::{ConsumerState, Control};
+pub use error::{PortError, PortErrorKind};
+pub use keys::Keys;
+pub use ledger::Ledger;
+pub use objects::Objects;
+pub use search::Search;
+pub use stream::Stream;
+
+/// The two stores; each is a consumer of the stream of its own, with its own checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The search index.
+    Search,
+    /// The ledger.
+    Ledger,
+}
+
+impl Target {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Search, Self::Ledger];
+
+    /// `search` or `ledger`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
+/// What a store did with one item of an upsert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upserted {
+    /// It was written, and is durable.
+    Applied,
+    /// The same version was there.
+    AlreadyThere,
+    /// A greater version was there.
+    Superseded,
+    /// The store refuses this item as such, for ever; its neighbours are not affected. The text names no customer data.
+    Refused(String),
+}

@@ -1,0 +1,243 @@
+//! The search index: documents by id, found by a typed filter.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tributary_model::record::Codec;
+use tributary_model::{Invocation, Kind, ProjectId, ReportId, RetentionClass, TimestampMs, Version};
+
+use crate::{PortError, Upserted};
+
+/// An invocation as it is indexed, with its report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Decides which of two writes of the id wins.
+    pub version: Version,
+    /// With the id's day, the index it lives in.
+    pub retention: RetentionClass,
+    /// What is searched and shown.
+    pub invocation: Invocation,
+    /// The report as it was received, stored and not searched.
+    pub original: Original,
+}
+
+/// A report as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// JSON, or a JWS that holds it.
+    pub kind: Kind,
+    /// How `payload` is compressed.
+    pub codec: Codec,
+    /// Bytes before compression.
+    pub payload_bytes: u32,
+    /// The compressed bytes.
+    pub payload: Bytes,
+}
+
+/// A filter over documents. Texts are compared exactly unless said otherwise; nothing in it is an engine's own syntax.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Every document.
+    All,
+    /// All of these.
+    And(Vec<Filter>),
+    /// Any of these.
+    Or(Vec<Filter>),
+    /// Not this.
+    Not(Box<Filter>),
+    /// The field has exactly this text.
+    Is(TextField, String),
+    /// The field begins with this text.
+    StartsWith(TextField, String),
+    /// The field is true.
+    True(BoolField),
+    /// The number lies within the range.
+    InRange(NumberField, Range),
+    /// Some metric of the name has this text.
+    MetricIs(String, String),
+    /// Some metric of the name has a number within the range.
+    MetricInRange(String, Range),
+    /// Some metric has the name.
+    HasMetric(String),
+    /// The words, in this order and next to each other, in the function's name, an error's name or message, a label, or
+    /// a metric's text; compared without case. One word is a phrase of one.
+    Words(Vec<String>),
+    /// Any error was reported.
+    HasError,
+}
+
+/// Fields with exact text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextField {
+    /// `id`
+    Id,
+    /// `function`
+    Function,
+    /// `version`
+    Version,
+    /// `region`
+    Region,
+    /// `request_id`
+    RequestId,
+    /// `process_id`
+    ProcessId,
+    /// `error.name`
+    ErrorName,
+    /// `error.fingerprint`
+    ErrorFingerprint,
+    /// A label.
+    Label,
+    /// `agent.runtime`
+    AgentRuntime,
+    /// `agent.version`
+    AgentVersion,
+    /// `event_source`
+    EventSource,
+    /// `step_function.id`
+    StepFunction,
+    /// `aws.account_id`
+    AwsAccount,
+    /// `aws.trace_id`
+    TraceId,
+    /// `token`
+    Token,
+}
+
+/// Fields that are true or false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BoolField {
+    /// `coldstart`
+    Coldstart,
+    /// `timeout`
+    Timeout,
+    /// `signed`
+    Signed,
+    /// Some field was removed by normalize.
+    Removed,
+}
+
+/// Fields with a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NumberField {
+    /// `duration_ms`
+    DurationMs,
+    /// `memory.used_mib`
+    MemoryUsedMib,
+    /// `memory.used_percent`
+    MemoryUsedPercent,
+}
+
+/// A range of numbers; a missing bound is open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// The lower bound and whether it is part of the range.
+    pub from: Option<(f64, bool)>,
+    /// The upper bound and whether it is part of the range.
+    pub to: Option<(f64, bool)>,
+}
+
+/// What to search: one project, a time range, a filter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scope {
+    /// Only this project's documents, whatever the filter says.
+    pub project: ProjectId,
+    /// Timestamp at this time or later.
+    pub from: TimestampMs,
+    /// Timestamp before this time.
+    pub to: TimestampMs,
+    /// Received at this time or earlier: what makes paging stable while data arrives.
+    pub received_until: TimestampMs,
+    /// What else must hold.
+    pub filter: Filter,
+}
+
+/// The order of a page. Equal keys are ordered by id, in the same direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sort {
+    /// The key; documents without it come last in both directions.
+    pub key: SortKey,
+    /// Greatest first.
+    pub descending: bool,
+}
+
+/// What a page can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SortKey {
+    /// `timestamp`
+    Timestamp,
+    /// `duration_ms`
+    DurationMs,
+    /// `memory.used_percent`
+    MemoryUsedPercent,
+}
+
+/// The last item of the page before: its sort key (none if it has none) and its id.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct After {
+    /// The key's value: milliseconds for a timestamp.
+    pub key: Option<f64>,
+    /// The id.
+    pub id: ReportId,
+}
+
+/// One function's invocations in a time range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionSummary {
+    /// The function's name.
+    pub function: String,
+    /// Invocations.
+    pub count: u64,
+    /// Invocations with an error.
+    pub errors: u64,
+    /// Cold starts.
+    pub coldstarts: u64,
+    /// Median, 95th and 99th percentile of the duration; none if no invocation has one. Within 2 % of the exact value.
+    pub duration_ms: Option<Percentiles>,
+    /// The latest timestamp.
+    pub last_seen: TimestampMs,
+}
+
+/// Percentiles of a duration, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Percentiles {
+    /// Median.
+    pub p50: f64,
+    /// 95th.
+    pub p95: f64,
+    /// 99th.
+    pub p99: f64,
+}
+
+/// The search index.
+#[async_trait]
+pub trait Search: Send + Sync {
+    /// Writes documents by version and answers for each, in their order; returns when what was applied is durable.
+    /// What was applied is found by [`Search::find`] soon after, not necessarily at once.
+    ///
+    /// # Errors
+    /// If the store could not be asked or could not finish; some may be written. The same call again is safe.
+    async fn upsert(&self, documents: Vec<Document>) -> Result<Vec<Upserted>, PortError>;
+
+    /// A page of at most `limit` invocations in the order of `sort`, behind `after`.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn find(
+        &self,
+        scope: &Scope,
+        sort: Sort,
+        after: Option<After>,
+        limit: usize,
+    ) -> Result<Vec<Invocation>, PortError>;
+
+    /// The document of an id, if the project has it.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn get(&self, project: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError>;
+
+    /// The functions of the scope, the most invoked first (equal counts by name), at most `limit`.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn functions(&self, scope: &Scope, limit: usize) -> Result<Vec<FunctionSummary>, PortError>;
+}

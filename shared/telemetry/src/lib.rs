@@ -1,0 +1,1 @@
+//! Structs of facts, one emit for log line and metric.
