@@ -110,8 +110,8 @@ pub struct RetentionClass {
 impl RetentionClass {
     /// The class of a project whose plan says nothing.
     pub const DEFAULT: Self = Self { days: 30 };
-    /// The longest class: ten years.
-    pub const DAYS_MAX: u16 = 3660;
+    /// The longest class.
+    pub const DAYS_MAX: u16 = limits::RETENTION_DAYS_MAX;
 
     /// A class of `days` days.
     ///

@@ -83,6 +83,8 @@ pub const PROJECT_BYTES_MAX: usize = 64;
 pub const ACCOUNT_BYTES_MAX: usize = 64;
 /// Bytes of a region's name.
 pub const REGION_BYTES_MAX: usize = 32;
+/// Days of the longest retention class: ten years.
+pub const RETENTION_DAYS_MAX: u16 = 3660;
 /// Bytes of a token's id (`jti`).
 pub const TOKEN_ID_BYTES_MAX: usize = 64;
 

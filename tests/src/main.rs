@@ -1,0 +1,3 @@
+//! The `tributary` program, as the whole-system tests start it.
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! The project's own rules, held by a test: who may depend on whom, how long files and functions get, where limits
+//! live, and that the pages' links lead somewhere.
+
+mod edges;
+mod limits;
+mod links;
+mod sizes;
+mod source;
