@@ -4,23 +4,28 @@
 //! This crate depends on nothing else of ours, does no IO and reads no clock.
 
 pub mod directory;
+pub mod duration;
 pub mod id;
 pub mod invocation;
 pub mod json;
+pub mod level;
 pub mod limits;
 pub mod outcome;
 pub mod problem;
 pub mod record;
 pub mod rejection;
 pub mod report;
+pub mod target;
 pub mod time;
 
 pub use directory::Directory;
 pub use id::{AccountId, ProjectId, Region, ReportId, RetentionClass, TokenId, Version};
 pub use invocation::Invocation;
+pub use level::Level;
 pub use outcome::{Outcome, Outcomes};
 pub use problem::Problem;
 pub use record::{Kind, Record};
 pub use rejection::{Reason, Rejection};
 pub use report::Report;
+pub use target::Target;
 pub use time::{Day, TimestampMs};

@@ -22,30 +22,8 @@ pub use ledger::Ledger;
 pub use objects::Objects;
 pub use search::Search;
 pub use stream::Stream;
-
-/// The two stores; each is a consumer of the stream of its own, with its own checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// The search index.
-    Search,
-    /// The ledger.
-    Ledger,
-}
-
-impl Target {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Search, Self::Ledger];
-
-    /// `search` or `ledger`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Ledger => "ledger",
-        }
-    }
-}
+/// The store that a consumer writes to.
+pub use tributary_model::Target;
 
 /// What a store did with one item of an upsert.
 #[derive(Debug, Clone, PartialEq, Eq)]
