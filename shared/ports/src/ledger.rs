@@ -44,7 +44,7 @@ pub struct InvocationRow {
 /// The index entry of a dead letter; its bytes are an object, written first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterRow {
-    /// Its id: the report's, or `record-<shard>-<sequence number>` where the record could not be read.
+    /// Its id: the report's, or `record-<region>-<shard>-<sequence number>` where the record could not be read.
     pub id: String,
     /// The project, if the record's header could be read.
     pub project: Option<ProjectId>,

@@ -67,6 +67,15 @@ pub struct StreamRecord {
     pub data: Bytes,
 }
 
+/// What a consumer takes in at once: records of one shard, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The shard they were read from.
+    pub shard: ShardId,
+    /// At most `BATCH_RECORDS_MAX` records of together at most `BATCH_BYTES_MAX` bytes.
+    pub records: Vec<StreamRecord>,
+}
+
 /// A shard; one that was split or merged stays readable until its last record's retention ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
