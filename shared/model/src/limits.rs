@@ -146,3 +146,12 @@ pub const DIRECTORY_STALE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const SENDER_KEYS_MAX: usize = 32;
 /// Bytes of a public key file (PEM or JWK).
 pub const PUBLIC_KEY_BYTES_MAX: usize = 16 * 1024;
+
+// ---- the log --------------------------------------------------------------------------------------------------
+
+/// Bytes of log lines kept in memory before they are written: one write for some 300 lines.
+pub const LOG_BUFFER_BYTES: usize = 64 * 1024;
+/// Log lines are written at least this often.
+pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// Bytes of a text in a log line that comes from outside (a store's error); a longer one is cut.
+pub const LOG_TEXT_BYTES_MAX: usize = 1024;

@@ -1,0 +1,117 @@
+//! The facts of each function.
+
+use serde::{Serialize, Serializer};
+use tributary_model::limits::LOG_TEXT_BYTES_MAX;
+use tributary_model::{Level, Outcome, Outcomes, ProjectId, Target};
+
+use crate::{Facts, Metrics};
+
+/// One request to the collector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CollectorFacts {
+    /// The answer's status.
+    pub status: u16,
+    /// Why this status: `accepted`, `unauthorized`, `too-large`, ...; one of a fixed set, since it becomes a label.
+    pub reason: &'static str,
+    /// The project of the token, if it was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Bytes of the body as it was sent.
+    pub body_bytes: usize,
+    /// From the request's arrival to its answer.
+    pub duration_us: u64,
+}
+
+impl Facts for CollectorFacts {
+    const EVENT: &'static str = "collector.request";
+
+    fn level(&self) -> Level {
+        level_of(self.status)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.count_report(self.status, self.reason, self.body_bytes, self.duration_us);
+    }
+}
+
+/// One batch that a worker was given.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorkerFacts {
+    /// The store that it writes to, and so the consumer.
+    pub target: Target,
+    /// The shard from which the batch came.
+    pub shard: Box<str>,
+    /// What became of its records; all record counters come from here.
+    pub outcomes: Outcomes,
+    /// Records of the batch; equals the outcomes' total.
+    pub records: usize,
+    /// Bytes of the batch's records.
+    pub bytes: usize,
+    /// From the batch's arrival to its answer.
+    pub duration_ms: u64,
+    /// What kept records from being applied: bad luck, without customer data. Cut in the log.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "cut")]
+    pub error: Option<String>,
+}
+
+impl Facts for WorkerFacts {
+    const EVENT: &'static str = "worker.batch";
+
+    fn level(&self) -> Level {
+        let of = |outcome| self.outcomes.of(outcome);
+        if self.error.is_some() {
+            Level::Error
+        } else if of(Outcome::DeadLettered) + of(Outcome::Redelivered) > 0 {
+            Level::Warn
+        } else {
+            Level::Info
+        }
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.count_batch(self.target, &self.outcomes, self.bytes, self.duration_ms, self.error.is_some());
+    }
+}
+
+/// One request to the read API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueryFacts {
+    /// The route's pattern, `/v1/invocations/{id}`; one of a fixed set, since it becomes a label.
+    pub route: &'static str,
+    /// The answer's status.
+    pub status: u16,
+    /// Items of the answer.
+    pub items: usize,
+    /// From the request's arrival to its answer.
+    pub duration_us: u64,
+}
+
+impl Facts for QueryFacts {
+    const EVENT: &'static str = "query.request";
+
+    fn level(&self) -> Level {
+        level_of(self.status)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.count_query(self.route, self.status, self.items, self.duration_us);
+    }
+}
+
+/// What the sender did wrong is a warning: nothing of ours is broken.
+const fn level_of(status: u16) -> Level {
+    match status {
+        ..400 => Level::Info,
+        400..500 => Level::Warn,
+        _ => Level::Error,
+    }
+}
+
+fn cut<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = text.as_deref().unwrap_or_default();
+    let end = (0..=LOG_TEXT_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    match text.get(..end) {
+        Some(start) if text.len() > LOG_TEXT_BYTES_MAX => serializer.collect_str(&format_args!("{start}...")),
+        _ => serializer.serialize_str(text),
+    }
+}
