@@ -26,6 +26,24 @@ pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Connections open at once in the local server.
 pub const CONNECTIONS_MAX: usize = 4096;
+/// Idle time after which a connection is closed while more than half of [`CONNECTIONS_MAX`] are open: the Go agent leaves
+/// one behind per report.
+pub const CONNECTION_IDLE_TIMEOUT_CROWDED: Duration = Duration::from_secs(5);
+/// Time in which the peer must take some part of an answer, once its buffers are full.
+pub const ANSWER_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time in which a TLS handshake must be done.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for which what a peer still sends is read and thrown away after an answer that ends the connection: closing with
+/// unread bytes would take the answer away from it (RFC 9112, 9.6).
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes that are thrown away so.
+pub const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes a connection reads at once at most.
+pub const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Time given to requests under way when the local server stops.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Pause after the system refused to accept a connection (no file descriptors left, mostly).
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 // ---- a report -------------------------------------------------------------------------------------------------
 

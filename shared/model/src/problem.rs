@@ -97,6 +97,16 @@ impl Problem {
         Self::new(429, "Too Many Requests", detail).with_retry_after(retry_after_s)
     }
 
+    /// 431: the request line and headers are more than is read.
+    pub fn header_fields_too_large(detail: impl Into<String>) -> Self {
+        Self::new(431, "Request Header Fields Too Large", detail)
+    }
+
+    /// 500: our own code failed.
+    pub fn internal_error(detail: impl Into<String>) -> Self {
+        Self::new(500, "Internal Server Error", detail)
+    }
+
     /// 503: nothing is wrong with the request; the same again after `retry_after_s`.
     pub fn service_unavailable(detail: impl Into<String>, retry_after_s: u32) -> Self {
         Self::new(503, "Service Unavailable", detail).with_retry_after(retry_after_s)
