@@ -114,6 +114,28 @@ pub const STREAM_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const STREAM_SHARDS: u16 = 4;
 /// Most shards of the embedded stream.
 pub const STREAM_SHARDS_MAX: u16 = 256;
+/// Bytes of a partition key (Kinesis: 256 characters).
+pub const PARTITION_KEY_BYTES_MAX: usize = 256;
+/// Bytes at which a segment of the embedded stream is closed and the next begins.
+pub const STREAM_SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Age of its first record at which a segment is closed, so that a quiet stream's records leave the disk soon after
+/// their retention.
+pub const STREAM_SEGMENT_AGE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// Bytes of a segment between two entries of its index in memory; one entry has 24 bytes, so the index is a
+/// ten-thousandth of the log.
+pub const STREAM_INDEX_INTERVAL_BYTES: u64 = 256 * 1024;
+/// Bytes read from a segment at once.
+pub const STREAM_CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of the log looked at for one page; the shards share the log, so a page may end before it is full.
+pub const STREAM_SCAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Sequence numbers that one opening of the embedded stream claims; what it does not use is never used.
+pub const STREAM_NUMBERS_CLAIMED: u64 = 1 << 32;
+/// Bytes a commit's buffer keeps for the next commit.
+pub const STREAM_BUFFER_BYTES_KEPT: usize = 8 * 1024 * 1024;
+/// When a sender that met a full queue is asked to come again: some twenty commits of 4 ms later.
+pub const STREAM_RETRY_AFTER: Duration = Duration::from_millis(100);
+/// Damaged places of the stream that are told apart; more are not counted.
+pub const STREAM_DAMAGE_PLACES_MAX: usize = 1000;
 /// Bytes waiting for the stream's next commit; beyond it an append is throttled.
 pub const STREAM_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Records of one page read from the stream (Kinesis: 10,000).
@@ -124,6 +146,18 @@ pub const STREAM_PAGE_BYTES_MAX: usize = 10_000_000;
 pub const BATCH_RECORDS_MAX: usize = 10_000;
 /// Bytes of one batch given to a worker (Lambda's request limit).
 pub const BATCH_BYTES_MAX: usize = 6_000_000;
+/// Records of one batch unless told otherwise.
+pub const BATCH_RECORDS: usize = 500;
+/// How long a batch that is not full waits for more records unless told otherwise.
+pub const BATCH_WINDOW: Duration = Duration::from_millis(100);
+/// How often the stream is read while nothing wakes its reader (Lambda: once a second).
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the stream's shards are listed.
+pub const POLL_SHARDS_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause before a batch is delivered again after no record of it was taken; doubled each time.
+pub const REDELIVERY_DELAY_MIN: Duration = Duration::from_millis(100);
+/// Most of that pause.
+pub const REDELIVERY_DELAY_MAX: Duration = Duration::from_secs(10);
 /// Concurrent batches of one shard (Lambda: 10).
 pub const PARALLELIZATION_MAX: usize = 10;
 /// The search index commits at least this often while documents wait.
@@ -173,3 +207,17 @@ pub const LOG_BUFFER_BYTES: usize = 64 * 1024;
 pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes of a text in a log line that comes from outside (a store's error); a longer one is cut.
 pub const LOG_TEXT_BYTES_MAX: usize = 1024;
+/// The longest validity that a token may be issued with, and so how long a retired key goes on to verify.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
+/// How far two clocks may differ when a token's `exp` and `nbf` are checked.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(60);
+/// Keys for tokens in the directory, retired ones included.
+pub const TOKEN_KEYS_MAX: usize = 64;
+/// Bytes of a signed report's header (base64url).
+pub const SIGNED_HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Attempts to publish a directory that others are changing at the same time.
+pub const PUBLISH_ATTEMPTS_MAX: usize = 8;
+/// What `Retry-After` says when the store has no wish of its own.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The most that `Retry-After` says, whatever the store wishes.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);

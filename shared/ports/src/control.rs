@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::stream::{Batch, SequenceNumber};
 use crate::{PortError, Target};
 
 /// What a consumer is doing.
@@ -38,4 +39,13 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Bad luck of any kind.
     async fn state(&self, consumer: Target) -> Result<ConsumerState, PortError>;
+}
+
+/// What takes a stream's records in: a worker, behind whatever drives it.
+#[async_trait]
+pub trait Consume: Send + Sync {
+    /// Handles a batch and answers the sequence numbers of the records to redeliver, in any order; none if all were
+    /// handled. As on Lambda, everything from the lowest of them on comes again, a number that is not of the batch means
+    /// the whole batch, and so does a panic.
+    async fn consume(&self, batch: Batch) -> Vec<SequenceNumber>;
 }

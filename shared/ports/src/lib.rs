@@ -15,7 +15,7 @@ pub mod stream;
 #[cfg(feature = "contract")]
 pub mod contract;
 
-pub use control::{ConsumerState, Control};
+pub use control::{Consume, ConsumerState, Control};
 pub use error::{PortError, PortErrorKind};
 pub use keys::Keys;
 pub use ledger::Ledger;
