@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::agent::Agent;
 use super::client::Client;
-use super::drive::Sent;
+use super::drive::{Sent, log_name};
 use super::table::{Row, Verdict};
 use super::want::{self, Expect, Field, SCENARIOS, want};
 use crate::failure::Failure;
@@ -57,7 +57,8 @@ fn differences(agent: Agent, sent: &Sent, client: &Client<'_>, deadline: Instant
         Ok((!items.is_empty()).then_some(items))
     })?;
     let Some(items) = found else {
-        return Err(Failure::new(format!("{query}: not found")));
+        let log = log_name(agent);
+        return Err(Failure::new(format!("{query}: not found; target/peers/logs/{log}.log has the agent's own words")));
     };
     let [item] = items.as_slice() else {
         return Err(Failure::new(format!("{query}: found {} times", items.len())));

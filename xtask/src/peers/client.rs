@@ -9,9 +9,6 @@ use crate::{http, process};
 /// Scopes of the token: the agents send with it and the queries read with it.
 pub(crate) const SCOPES: &str = "ingest,read";
 
-/// How far back a query looks; a run takes a minute or two.
-const FROM: &str = "-1h";
-
 /// More than a run sends, so that one page is all.
 const LIMIT: &str = "100";
 
@@ -19,12 +16,13 @@ const LIMIT: &str = "100";
 pub(crate) struct Client<'a> {
     server: &'a Server,
     token: &'a str,
+    from: String,
 }
 
 impl<'a> Client<'a> {
-    /// Asks `server` with `token`.
-    pub(crate) fn new(server: &'a Server, token: &'a str) -> Self {
-        Self { server, token }
+    /// Asks `server` with `token` for what happened since `from` (RFC 3339).
+    pub(crate) fn new(server: &'a Server, token: &'a str, from: String) -> Self {
+        Self { server, token, from }
     }
 
     /// The token, to look for where it must not be.
@@ -34,7 +32,8 @@ impl<'a> Client<'a> {
 
     /// What `GET /v1/invocations?query=` finds.
     pub(crate) fn find(&self, query: &str) -> Result<Vec<Value>, Failure> {
-        let path = format!("/v1/invocations?query={}&from={}&limit={LIMIT}", http::escape(query), http::escape(FROM));
+        let path =
+            format!("/v1/invocations?query={}&from={}&limit={LIMIT}", http::escape(query), http::escape(&self.from));
         items(http::get(&self.server.http, &path, self.token)?)
     }
 
@@ -47,7 +46,7 @@ impl<'a> Client<'a> {
     pub(crate) fn find_by_program(&self, query: &str) -> Result<Vec<Value>, Failure> {
         let mut command = self.server.command();
         command.args(["query", "--endpoint", &self.server.http, "--token", self.token, "--output", "json"]);
-        command.args(["--from", FROM, "--limit", LIMIT, query]);
+        command.args(["--from", &self.from, "--limit", LIMIT, query]);
         let said = process::output("tributary query", &mut command)?;
         items(serde_json::from_str(&said).context("what tributary query printed")?)
     }

@@ -51,9 +51,14 @@ pub(crate) fn drive(agent: Agent, server: &Server, token: &str, places: &Places)
     let mut command = program(agent, server, places)?;
     environment(&mut command, agent, token, places, &out);
     let doing = format!("running the driver of {}", agent.title());
-    process::run(&doing, &mut command, &places.log(&format!("{}-driver", agent.runtime())), DRIVE_LIMIT)?;
+    process::run(&doing, &mut command, &places.log(&log_name(agent)), DRIVE_LIMIT)?;
     let text = std::fs::read_to_string(&out).context(format_args!("reading {}", out.display()))?;
     text.lines().map(|line| sent(line).context(format_args!("{}: {line}", out.display()))).collect()
+}
+
+/// The name of the log in which the driver and its agent speak.
+pub(crate) fn log_name(agent: Agent) -> String {
+    format!("{}-driver", agent.runtime())
 }
 
 /// The driver's command line, and how its agent learns the address and trusts the certificate (PROTOCOL 1.4).
@@ -110,6 +115,8 @@ fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
 fn environment(command: &mut Command, agent: Agent, token: &str, places: &Places, out: &Path) {
     let function = agent.function();
     command.env("IOPIPE_TOKEN", token).env("IOPIPE_TIMEOUT_WINDOW", TIMEOUT_WINDOW_MS);
+    // An agent keeps a failed report to itself; with this its log says why it failed.
+    command.env("IOPIPE_DEBUG", "true");
     command.env("AWS_REGION", REGION).env("AWS_LAMBDA_FUNCTION_NAME", &function);
     command.env("AWS_LAMBDA_FUNCTION_VERSION", "7").env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
     command.env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}"));
