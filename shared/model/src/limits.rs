@@ -18,6 +18,10 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of a token (a JWT) in a header or a body.
 pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
+/// What `Retry-After` says when the store has no wish of its own.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The most that `Retry-After` says, whatever the store wishes.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Time in which a request's headers must have arrived.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which a request's body must have arrived.
@@ -42,6 +46,11 @@ pub const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Time given to requests under way when the local server stops.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Days for which a server certificate of the local program is valid; it is renewed at every start. Verifiers refuse more
+/// than 825 (Apple, for certificates of private authorities).
+pub const LEAF_CERTIFICATE_DAYS: u32 = 397;
+/// Days for which the local certificate authority is valid: twenty years.
+pub const CA_CERTIFICATE_DAYS: u32 = 7_305;
 /// Pause after the system refused to accept a connection (no file descriptors left, mostly).
 pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -198,15 +207,6 @@ pub const DIRECTORY_STALE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const SENDER_KEYS_MAX: usize = 32;
 /// Bytes of a public key file (PEM or JWK).
 pub const PUBLIC_KEY_BYTES_MAX: usize = 16 * 1024;
-
-// ---- the log --------------------------------------------------------------------------------------------------
-
-/// Bytes of log lines kept in memory before they are written: one write for some 300 lines.
-pub const LOG_BUFFER_BYTES: usize = 64 * 1024;
-/// Log lines are written at least this often.
-pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(200);
-/// Bytes of a text in a log line that comes from outside (a store's error); a longer one is cut.
-pub const LOG_TEXT_BYTES_MAX: usize = 1024;
 /// The longest validity that a token may be issued with, and so how long a retired key goes on to verify.
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// How far two clocks may differ when a token's `exp` and `nbf` are checked.
@@ -217,7 +217,12 @@ pub const TOKEN_KEYS_MAX: usize = 64;
 pub const SIGNED_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Attempts to publish a directory that others are changing at the same time.
 pub const PUBLISH_ATTEMPTS_MAX: usize = 8;
-/// What `Retry-After` says when the store has no wish of its own.
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The most that `Retry-After` says, whatever the store wishes.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+// ---- the log --------------------------------------------------------------------------------------------------
+
+/// Bytes of log lines kept in memory before they are written: one write for some 300 lines.
+pub const LOG_BUFFER_BYTES: usize = 64 * 1024;
+/// Log lines are written at least this often.
+pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// Bytes of a text in a log line that comes from outside (a store's error); a longer one is cut.
+pub const LOG_TEXT_BYTES_MAX: usize = 1024;
