@@ -92,6 +92,12 @@ impl<'a> Document<'a> {
     pub const fn text(&self) -> &'a str {
         self.text
     }
+
+    /// Every string in the order of the text, objects' keys included.
+    pub fn strings(&self) -> impl Iterator<Item = Value<'_, 'a>> {
+        let strings = self.nodes.iter().enumerate().filter(|(_, node)| node.what == Type::String);
+        strings.map(|(index, _)| Value { document: self, index })
+    }
 }
 
 /// A value within a [`Document`]; cheap to copy.
@@ -138,6 +144,26 @@ impl<'d, 'a> Value<'d, 'a> {
         self.entries().filter(|(name, _)| name.is_text(key)).last().map(|(_, value)| value)
     }
 
+    /// The values under `keys`, in the order of `keys`, if this is an object; of several equal keys the last counts.
+    /// One pass, whatever the number of keys. `other` is told every entry whose key is none of them.
+    pub fn pick_or<const N: usize>(self, keys: [&str; N], mut other: impl FnMut(Self, Self)) -> [Option<Self>; N] {
+        let mut picked = [None; N];
+        for (key, value) in self.entries() {
+            let text = key.as_str().unwrap_or_default();
+            match picked.iter_mut().zip(keys).find(|(_, name)| *name == text) {
+                Some((slot, _)) => *slot = Some(value),
+                None => other(key, value),
+            }
+        }
+        picked
+    }
+
+    /// As [`Value::pick_or`], whatever other keys there are.
+    #[must_use]
+    pub fn pick<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        self.pick_or(keys, |_, _| {})
+    }
+
     /// The value under `keys`, one nested in the other.
     #[must_use]
     pub fn path(self, keys: &[&str]) -> Option<Self> {
@@ -179,6 +205,12 @@ impl<'d, 'a> Value<'d, 'a> {
     pub fn entries(self) -> impl Iterator<Item = (Self, Self)> + use<'d, 'a> {
         let mut children = self.children(Type::Object);
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
+    }
+
+    /// Whether it is a string in which something stands escaped.
+    #[must_use]
+    pub fn is_escaped(self) -> bool {
+        self.node().escaped
     }
 
     /// Whether this is the string `text`.
@@ -560,6 +592,17 @@ mod tests {
         assert_eq!(tree(&nested(JSON_DEPTH_MAX + 2)).map_err(|rejection| rejection.reason), Err(Reason::TooLarge));
         let many = format!("[{}1]", "1,".repeat(JSON_VALUES_MAX));
         assert_eq!(tree(&many).map_err(|rejection| rejection.reason), Err(Reason::TooLarge));
+    }
+
+    #[test]
+    fn picking_takes_the_last_of_equal_keys_and_tells_the_others() {
+        let document = Document::parse(br#"{"a":1,"b":2,"\u0061":3,"c":[]}"#).expect("readable");
+        let mut others = Vec::new();
+        let [a, missing] = document.root().pick_or(["a", "d"], |key, value| others.push((key.raw(), value.raw())));
+        assert_eq!((a.and_then(Value::as_f64), missing.is_none()), (Some(3.0), true));
+        assert_eq!(others, [("\"b\"", "2"), ("\"c\"", "[]")]);
+        let strings: Vec<_> = document.strings().map(Value::raw).collect();
+        assert_eq!(strings, ["\"a\"", "\"b\"", "\"\\u0061\"", "\"c\""]);
     }
 
     #[test]

@@ -44,14 +44,20 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn code(self) -> u8 {
+    /// The kind's number in the wire format.
+    #[must_use]
+    pub const fn code(self) -> u8 {
         match self {
             Self::Report => 1,
             Self::SignedReport => 2,
         }
     }
 
-    fn from_code(code: u8) -> Result<Self, Rejection> {
+    /// From [`Kind::code`].
+    ///
+    /// # Errors
+    /// `Unsupported` for a number that this build does not know.
+    pub fn from_code(code: u8) -> Result<Self, Rejection> {
         match code {
             1 => Ok(Self::Report),
             2 => Ok(Self::SignedReport),
@@ -73,14 +79,20 @@ pub enum Codec {
 }
 
 impl Codec {
-    const fn code(self) -> u8 {
+    /// The codec's number in the wire format.
+    #[must_use]
+    pub const fn code(self) -> u8 {
         match self {
             Self::Plain => 0,
             Self::Zstd => 1,
         }
     }
 
-    fn from_code(code: u8) -> Result<Self, Rejection> {
+    /// From [`Codec::code`].
+    ///
+    /// # Errors
+    /// `Unsupported` for a number that this build does not know.
+    pub fn from_code(code: u8) -> Result<Self, Rejection> {
         match code {
             0 => Ok(Self::Plain),
             1 => Ok(Self::Zstd),
@@ -120,19 +132,28 @@ pub struct Record {
 }
 
 impl Record {
+    fn names(&self) -> [&str; 4] {
+        [self.project.as_str(), self.account.as_str(), self.region.as_str(), self.token.as_str()]
+    }
+
+    /// How many bytes [`Record::encode`] makes.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        let names_bytes: usize = self.names().iter().map(|name| 1 + name.len()).sum();
+        FIXED_BYTES + names_bytes + self.payload.len()
+    }
+
     /// The wire format of the module's head.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let names = [self.project.as_str(), self.account.as_str(), self.region.as_str(), self.token.as_str()];
-        let names_bytes: usize = names.iter().map(|name| 1 + name.len()).sum();
-        let mut out = BytesMut::with_capacity(FIXED_BYTES + names_bytes + self.payload.len());
+        let mut out = BytesMut::with_capacity(self.encoded_bytes());
         out.put_slice(&[VERSION, self.kind.code(), self.codec.code(), 0]);
         out.put_i64(self.received_at.0);
         out.put_u16(self.retention.days());
         out.put_u32(self.id.day.0);
         out.put_slice(&self.id.hash);
         out.put_u32(self.payload_bytes);
-        for name in names {
+        for name in self.names() {
             out.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX)); // every name's limit is below 256
             out.put_slice(name.as_bytes());
         }
@@ -243,6 +264,7 @@ mod tests {
         assert_eq!(bytes.get(12..18), Some(&[0, 30, 0x01, 0x35, 0x29, 0x01][..]));
         assert_eq!(bytes.get(34..43), Some(&[0, 0, 0, 2, 4, b's', b'h', b'o', b'p'][..]));
         assert_eq!(bytes.len(), 38 + 5 + 5 + 10 + 4 + 2);
+        assert_eq!(bytes.len(), sample().encoded_bytes());
     }
 
     #[test]

@@ -46,6 +46,12 @@ impl<'a> Report<'a> {
         self.document.root()
     }
 
+    /// The report's text and where every value stands in it.
+    #[must_use]
+    pub const fn document(&self) -> &Document<'a> {
+        &self.document
+    }
+
     /// `processId`: one per process, that is, one per warm container. A number is taken in its shortest decimal form.
     #[must_use]
     pub fn process_id(&self) -> &str {
