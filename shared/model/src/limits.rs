@@ -12,6 +12,8 @@ pub const BODY_BYTES_MAX: usize = 1_400_000;
 pub const DECOMPRESSION_RATIO_MAX: usize = 200;
 /// Decompressed bytes below which the ratio is not looked at: small repetitive bodies are harmless.
 pub const DECOMPRESSION_RATIO_FREE_BYTES: usize = 64 * 1024;
+/// Binary logarithm of the window that a zstd body may ask for: 8 MiB, as RFC 9659 allows at most.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Bytes of the request line and all headers together.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Headers of a request.
@@ -73,7 +75,9 @@ pub const REPORT_AHEAD_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Bytes of an ordinary text field (function name, ARN, log stream ...).
 pub const TEXT_BYTES_MAX: usize = 1024;
-/// Bytes of an error's name.
+/// Bytes of the URL of an HTTP trace; a longer one is cut.
+pub const URL_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of an error's name; a longer one is cut.
 pub const ERROR_NAME_BYTES_MAX: usize = 512;
 /// Bytes of an error's message; a longer one is cut.
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 16 * 1024;
@@ -95,6 +99,11 @@ pub const TRACE_ENTRIES_MAX: usize = 1000;
 pub const PLUGINS_MAX: usize = 64;
 /// Bytes of all unknown keys of a report together, as JSON.
 pub const UNKNOWN_BYTES_MAX: usize = 64 * 1024;
+/// Time that Lambda can leave to an invocation, and that one can be late: beyond a day it is no deadline. The Go agent
+/// sends -292 years if there is none.
+pub const REMAINING_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// A trace entry may begin this long before or after its invocation, since clocks and rounding differ.
+pub const TRACE_SLACK: Duration = Duration::from_secs(1);
 /// Removed fields listed with an invocation; more are counted only.
 pub const REMOVED_MAX: usize = 50;
 
@@ -133,6 +142,8 @@ pub const STREAM_SEGMENT_AGE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 /// Bytes of a segment between two entries of its index in memory; one entry has 24 bytes, so the index is a
 /// ten-thousandth of the log.
 pub const STREAM_INDEX_INTERVAL_BYTES: u64 = 256 * 1024;
+/// Bytes of a closed segment's index, read whole when the stream is opened: that of a segment of more than 4 GB.
+pub const STREAM_INDEX_BYTES_MAX: u64 = 512 * 1024;
 /// Bytes read from a segment at once.
 pub const STREAM_CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes of the log looked at for one page; the shards share the log, so a page may end before it is full.
@@ -171,6 +182,26 @@ pub const REDELIVERY_DELAY_MAX: Duration = Duration::from_secs(10);
 pub const PARALLELIZATION_MAX: usize = 10;
 /// The search index commits at least this often while documents wait.
 pub const SEARCH_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Memory in which the search index gathers documents before it writes a segment. Tantivy's least is 15,000,000.
+pub const SEARCH_WRITER_BYTES: usize = 30_000_000;
+/// Batches waiting for the search index; beyond it an upsert is throttled. Four shards with ten batches each fit.
+pub const SEARCH_CALLS_MAX: usize = 64;
+/// Documents accepted and not yet committed, beyond which the search index commits at once.
+pub const SEARCH_PENDING_MAX: usize = 20_000;
+/// Bytes of a text that is compared exactly in search; a document with a longer one is refused (Lucene's limit).
+pub const SEARCH_TERM_BYTES_MAX: usize = 32_766;
+/// Threads that merge segments of the search index.
+pub const SEARCH_MERGE_THREADS: usize = 1;
+/// Share of replaced documents in a segment of the search index beyond which it is written anew.
+pub const SEARCH_REPLACED_SHARE_MAX: f32 = 0.3;
+/// Decompressed blocks of stored documents kept per segment of the search index (16 kB each, or one large document).
+pub const SEARCH_CACHED_BLOCKS: usize = 8;
+/// Time that closing the search index waits for merges under way. Ending the process without them is safe.
+pub const SEARCH_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Functions that are counted for one answer, the most invoked of each segment first.
+pub const SEARCH_FUNCTIONS_COUNTED_MAX: u32 = 10_000;
+/// Bytes that one aggregation may take.
+pub const SEARCH_AGGREGATION_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Time given to the stream to take one record before the sender hears 503.
 pub const APPEND_TIMEOUT: Duration = Duration::from_millis(700);
 
@@ -190,8 +221,10 @@ pub const PAGE_ITEMS_MAX: usize = 1000;
 pub const FUNCTIONS_MAX: usize = 1000;
 /// Bytes of a paging cursor.
 pub const CURSOR_BYTES_MAX: usize = 1024;
-/// Bytes of one object read whole (directory, dead letter).
+/// Bytes of one object (directory, dead letter): it is written and read whole.
 pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of an object's key: as many as a file's name has in every common file system. S3 would take 1,024.
+pub const OBJECT_KEY_BYTES_MAX: usize = 255;
 
 // ---- tokens and the directory -----------------------------------------------------------------------------------
 
