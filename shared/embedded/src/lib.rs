@@ -1,1 +1,6 @@
 //! The ports on one machine: durable log, Tantivy, SQLite, files, key file, and the event source poller.
+
+mod blocking;
+mod files;
+pub mod objects;
+pub mod search;

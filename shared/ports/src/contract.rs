@@ -1,2 +1,5 @@
 //! One contract suite per port. An adapter's tests call each function with a way to make a fresh, empty store; a case
 //! that fails panics with what it expected.
+
+#[expect(clippy::expect_used, reason = "a contract suite is test code")]
+pub mod objects;
