@@ -3,6 +3,7 @@
 //!
 //! This crate depends on nothing else of ours, does no IO and reads no clock.
 
+pub mod dead_letter;
 pub mod directory;
 pub mod duration;
 pub mod id;

@@ -178,6 +178,17 @@ pub const POLL_SHARDS_INTERVAL: Duration = Duration::from_secs(10);
 pub const REDELIVERY_DELAY_MIN: Duration = Duration::from_millis(100);
 /// Most of that pause.
 pub const REDELIVERY_DELAY_MAX: Duration = Duration::from_secs(10);
+/// Bytes of reports, decompressed, that a worker holds normalised at once: a batch of [`BATCH_BYTES_MAX`] compressed bytes
+/// may stand for a thousand times as many. Beyond it a batch is applied in parts.
+pub const APPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Versions of one report, all in one batch, that are offered to a store which refuses them; further ones become dead
+/// letters unseen.
+pub const REFUSED_VERSIONS_MAX: usize = 4;
+/// Dead letters written in one batch; further records that can't be applied are redelivered, and so come first in the
+/// batch that follows. At 20 ms an object this takes 10 s, well within a Lambda's time.
+pub const DEAD_LETTERS_BATCH_MAX: usize = 500;
+/// Bytes of a dead letter's reason.
+pub const DEAD_LETTER_DETAIL_BYTES_MAX: usize = 1024;
 /// Concurrent batches of one shard (Lambda: 10).
 pub const PARALLELIZATION_MAX: usize = 10;
 /// The search index commits at least this often while documents wait.
