@@ -61,7 +61,7 @@ fn a_line_holds_the_time_the_level_the_event_and_the_facts() {
     telemetry.emit(NOW, &accepted());
     telemetry.emit(NOW, &refused(401, "unauthorized"));
     telemetry.emit(NOW, &batch([Outcome::Applied].into_iter().collect(), None));
-    telemetry.emit(NOW, &QueryFacts { route: "/v1/functions", status: 200, items: 3, duration_us: 900 });
+    telemetry.emit(NOW, &QueryFacts { route: "/v1/functions", status: 200, items: 3, duration_us: 900, error: None });
     telemetry.flush();
     let expected = concat!(
         r#"{"at":"2026-11-21T18:01:01.873Z","level":"info","event":"collector.request","status":200,"#,
@@ -142,7 +142,7 @@ fn requests_are_counted_by_function_status_and_reason() {
     telemetry.emit(NOW, &accepted());
     telemetry.emit(NOW, &accepted());
     telemetry.emit(NOW, &refused(413, "too-large"));
-    telemetry.emit(NOW, &QueryFacts { route: "/v1/invocations", status: 400, items: 7, duration_us: 900 });
+    telemetry.emit(NOW, &QueryFacts { route: "/v1/invocations", status: 400, items: 7, duration_us: 900, error: None });
     let text = telemetry.prometheus();
     for line in [
         "tributary_requests_total{function=\"collector\",status=\"200\",reason=\"accepted\"} 2\n",
