@@ -228,6 +228,15 @@ pub const QUERY_DEPTH_MAX: usize = 16;
 pub const PAGE_ITEMS: usize = 50;
 /// Most items of a page.
 pub const PAGE_ITEMS_MAX: usize = 1000;
+/// Bytes of a page's items, as JSON, after which it ends and the next begins (Lambda: 6 MB an answer).
+pub const PAGE_BYTES_MAX: usize = 5_000_000;
+/// How far back a search begins unless told otherwise: as far as a report's own time may lie back, so that what was just
+/// acknowledged is found.
+pub const SEARCH_FROM_AGO: Duration = REPORT_AGE_MAX;
+/// How far ahead a search ends unless told otherwise, for the same reason.
+pub const SEARCH_TO_AHEAD: Duration = REPORT_AHEAD_MAX;
+/// Pages of dead letters that are looked through for one answer: most may belong to other projects.
+pub const DEAD_LETTER_PAGES_MAX: usize = 10;
 /// Functions of one answer of `GET /v1/functions`.
 pub const FUNCTIONS_MAX: usize = 1000;
 /// Bytes of a paging cursor.
@@ -241,6 +250,10 @@ pub const OBJECT_KEY_BYTES_MAX: usize = 255;
 
 /// How long an issued token is valid unless told otherwise.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Keys that sign or signed tokens, in one key file: one a day for the time in which a token is valid.
+pub const SIGNING_KEYS_MAX: usize = 400;
+/// Bytes of the key file; a key takes some 300.
+pub const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Verified tokens kept in memory.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 /// The directory is read again at least this often.
