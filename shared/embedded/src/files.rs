@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use tributary_ports::{PortError, PortErrorKind};
 
 /// How the names of unfinished files begin.
-pub(crate) const UNFINISHED: &str = ".unfinished-";
+const UNFINISHED: &str = ".unfinished-";
 
 /// A synced file in `folder` with this content, under a temporary name; dropping it removes it.
 pub(crate) fn prepare(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
@@ -25,6 +25,17 @@ pub(crate) fn prepare(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> 
 pub(crate) fn publish(file: NamedTempFile, folder: &Path, name: &str) -> io::Result<()> {
     file.persist(folder.join(name))?;
     sync_folder(folder)
+}
+
+/// Removes what killed writers left in a folder. To be called only while nobody else can be writing there.
+pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder last.

@@ -2,5 +2,7 @@
 
 mod blocking;
 mod files;
+pub mod keys;
 pub mod objects;
 pub mod search;
+pub mod stream;

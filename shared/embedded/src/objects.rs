@@ -91,12 +91,7 @@ impl Objects for FileObjects {
 fn open_and_clean(folder: &Path) -> io::Result<File> {
     let open = files::lock_file(folder, OPEN)?;
     if open.try_lock().is_ok() {
-        for entry in folder.read_dir()? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(files::UNFINISHED) {
-                std::fs::remove_file(entry.path())?;
-            }
-        }
+        files::remove_unfinished(folder)?;
         open.unlock()?;
     }
     open.lock_shared()?;

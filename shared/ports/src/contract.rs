@@ -2,4 +2,6 @@
 //! that fails panics with what it expected.
 
 #[expect(clippy::expect_used, reason = "a contract suite is test code")]
+pub mod keys;
+#[expect(clippy::expect_used, reason = "a contract suite is test code")]
 pub mod objects;
