@@ -53,6 +53,20 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const LEAF_CERTIFICATE_DAYS: u32 = 397;
 /// Days for which the local certificate authority is valid: twenty years.
 pub const CA_CERTIFICATE_DAYS: u32 = 7_305;
+/// A data folder's own token is replaced at a start when it ends earlier than this.
+pub const SAVED_TOKEN_REST_MIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Time in which the program hears an answer to a command's request.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of an answer that the program reads: a page of 1,000 large invocations.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Time between two readings of the directory in the local process; a changed one serves that soon.
+pub const LOCAL_DIRECTORY_REFRESH: Duration = Duration::from_secs(1);
+/// Time between two looks at gauges and at what the stream may delete, in the local process.
+pub const LOCAL_CHORES_INTERVAL: Duration = Duration::from_secs(5);
+/// Pause of `load` before it connects again.
+pub const LOAD_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// Attempts to connect, one after another, after which `load` gives up.
+pub const LOAD_CONNECT_ATTEMPTS_MAX: u32 = 10;
 /// Pause after the system refused to accept a connection (no file descriptors left, mostly).
 pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -246,6 +260,20 @@ pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of an object's key: as many as a file's name has in every common file system. S3 would take 1,024.
 pub const OBJECT_KEY_BYTES_MAX: usize = 255;
 
+// ---- the embedded ledger --------------------------------------------------------------------------------------
+
+/// Time that a call on the ledger waits for another process's write before it is throttled. A batch of 10,000 rows takes
+/// less than a second.
+pub const LEDGER_LOCK_WAIT: Duration = Duration::from_secs(5);
+/// When a throttled call on the ledger may come again.
+pub const LEDGER_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Reading connections kept open.
+pub const LEDGER_READERS_MAX: usize = 4;
+/// Bytes to which the ledger's write-ahead log is cut after its content has moved into the file.
+pub const LEDGER_WAL_BYTES: i64 = 64 * 1024 * 1024;
+/// Problems of a damaged ledger that a check lists.
+pub const LEDGER_PROBLEMS_MAX: usize = 20;
+
 // ---- tokens and the directory -----------------------------------------------------------------------------------
 
 /// How long an issued token is valid unless told otherwise.
@@ -268,8 +296,10 @@ pub const PUBLIC_KEY_BYTES_MAX: usize = 16 * 1024;
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// How far two clocks may differ when a token's `exp` and `nbf` are checked.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(60);
-/// Keys for tokens in the directory, retired ones included.
-pub const TOKEN_KEYS_MAX: usize = 64;
+/// Bits of an RSA public key: fewer can be factored.
+pub const RSA_BITS_MIN: usize = 2048;
+/// Bits of an RSA public key: more only cost time.
+pub const RSA_BITS_MAX: usize = 8192;
 /// Bytes of a signed report's header (base64url).
 pub const SIGNED_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Attempts to publish a directory that others are changing at the same time.
