@@ -1,5 +1,28 @@
 //! Search request to a page: the read API and its query language.
+//!
+//! | route | scope | answers |
+//! |---|---|---|
+//! | `GET /v1/invocations` | read | a page of invocations |
+//! | `GET /v1/invocations/{id}` | read | one, with its report as it was received |
+//! | `GET /v1/functions` | read | the functions of a search, with counts and durations |
+//! | `GET /v1/dead-letters` | operate | a page of dead letters |
+//! | `GET /v1/dead-letters/{id}` | operate | one, with its record's bytes |
+//!
+//! A caller sees their token's project only: what another project has is answered like what nobody has.
+//! `docs/query-language.md` is the reference of the parameters.
 
+mod answer;
+mod cursor;
+mod dead_letters;
+mod failure;
+mod functions;
+mod handle;
+mod invocations;
 mod language;
+mod opened;
+mod parameters;
+mod search;
+mod time_range;
 
+pub use handle::{Handled, Query, handle};
 pub use language::{QueryError, parse};

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use tributary_model::limits::RECORD_PAYLOAD_BYTES_MAX;
 use tributary_model::record::Codec;
 use tributary_model::{Kind, Reason, Record, Rejection};
 use zstd::bulk::Decompressor;
@@ -20,7 +21,7 @@ pub struct Unpacked {
 
 /// Unpacks the bytes of a record.
 ///
-/// It never panics and allocates at most [`RECORD_PAYLOAD_BYTES_MAX`](tributary_model::limits::RECORD_PAYLOAD_BYTES_MAX)
+/// It never panics and allocates at most [`RECORD_PAYLOAD_BYTES_MAX`]
 /// bytes for the payload, and as many for a JWS's content, whatever the bytes are.
 ///
 /// # Errors
@@ -28,24 +29,40 @@ pub struct Unpacked {
 /// one, damaged, of another size, or no JWS.
 pub fn unpack(bytes: &Bytes) -> Result<Unpacked, Rejection> {
     let record = Record::decode(bytes)?;
-    let payload = decompress(&record)?;
-    let report = match record.kind {
-        Kind::Report => payload,
-        Kind::SignedReport => jws_content(&payload)?,
-    };
+    let payload = decompress(record.codec, record.payload_bytes, &record.payload)?;
+    let report = report(record.kind, &payload)?;
     Ok(Unpacked { record, report })
 }
 
-fn decompress(record: &Record) -> Result<Bytes, Rejection> {
-    let expected = record.payload_bytes as usize; // Record::decode bounds it
-    let payload = match record.codec {
-        Codec::Plain => record.payload.clone(),
-        Codec::Zstd => frame_content(&record.payload, expected)?,
+/// A record's payload as it was received: `payload_bytes` bytes.
+///
+/// # Errors
+/// `TooLarge` beyond [`RECORD_PAYLOAD_BYTES_MAX`]; `Malformed` if the payload is not one whole frame of that size.
+pub fn decompress(codec: Codec, payload_bytes: u32, payload: &Bytes) -> Result<Bytes, Rejection> {
+    let expected = payload_bytes as usize;
+    if expected > RECORD_PAYLOAD_BYTES_MAX {
+        let detail = format!("the payload is {expected} bytes; the limit is {RECORD_PAYLOAD_BYTES_MAX}");
+        return Err(Rejection::new(Reason::TooLarge, detail));
+    }
+    let payload = match codec {
+        Codec::Plain => payload.clone(),
+        Codec::Zstd => frame_content(payload, expected)?,
     };
     if payload.len() == expected {
         return Ok(payload);
     }
     Err(malformed(format!("the record's payload has {} bytes, its header says {expected}", payload.len())))
+}
+
+/// The report's JSON in a payload: of a signed report the content of its JWS, whose signature is not looked at here.
+///
+/// # Errors
+/// `Malformed` if a signed report is no JWS.
+pub fn report(kind: Kind, payload: &Bytes) -> Result<Bytes, Rejection> {
+    match kind {
+        Kind::Report => Ok(payload.clone()),
+        Kind::SignedReport => jws_content(payload),
+    }
 }
 
 /// The content of a payload that is exactly one frame of at most `bytes_max` bytes.

@@ -1,0 +1,81 @@
+//! `GET /v1/dead-letters` and `GET /v1/dead-letters/{id}`.
+//!
+//! An operate token sees the dead letters of its own project. A record whose header could not be read has no project; any
+//! project's data may be in its bytes, so only those who run the installation see it ([`Query::operators`]).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use tributary_access::Caller;
+use tributary_model::Problem;
+use tributary_model::dead_letter::DeadLetter;
+use tributary_model::limits::{CURSOR_BYTES_MAX, DEAD_LETTER_PAGES_MAX, PAGE_ITEMS_MAX};
+use tributary_ports::ledger::DeadLetterRow;
+
+use crate::Query;
+use crate::answer::{Answer, Page};
+use crate::failure::Failure;
+use crate::parameters::Parameters;
+
+/// A dead letter with its record's bytes, base64; null if the object is gone.
+#[derive(Serialize)]
+struct OpenedDeadLetter {
+    #[serde(flatten)]
+    row: DeadLetterRow,
+    record: Option<String>,
+}
+
+fn visible(query: &Query, caller: &Caller, row: &DeadLetterRow) -> bool {
+    match &row.project {
+        Some(project) => *project == caller.project,
+        None => query.operators.as_ref() == Some(&caller.project),
+    }
+}
+
+/// The ledger lists the dead letters of all projects; those of others are passed over, [`DEAD_LETTER_PAGES_MAX`] pages
+/// of them at most, so that a page may be short, or empty, and still have a `next`.
+pub(crate) async fn list(query: &Query, caller: &Caller, text: &str) -> Result<Answer, Failure> {
+    let parameters = Parameters::read(text, &["limit", "cursor"])?;
+    let limit = parameters.limit()?;
+    let mut after = parameters.text("cursor").map(place).transpose()?;
+    let mut page = Page::new();
+    let mut items = 0;
+    for _ in 0..DEAD_LETTER_PAGES_MAX {
+        let rows = query.ledger.dead_letters(after.as_deref(), PAGE_ITEMS_MAX).await?;
+        if rows.is_empty() {
+            return page.answer(None);
+        }
+        for row in rows {
+            if visible(query, caller, &row) {
+                if items == limit || !page.add(&row)? {
+                    return answer(page, after);
+                }
+                items += 1;
+            }
+            after = Some(row.id);
+        }
+    }
+    answer(page, after)
+}
+
+fn answer(page: Page, after: Option<String>) -> Result<Answer, Failure> {
+    page.answer(after.map(|id| URL_SAFE_NO_PAD.encode(id)).as_deref())
+}
+
+/// The id behind which a page begins. A made-up one moves the page and shows nothing more.
+fn place(cursor: &str) -> Result<String, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|_| cursor.len() <= CURSOR_BYTES_MAX);
+    let wrong =
+        || Problem::bad_request("cursor is not one that this API gave; take `next` of the page before as it is");
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)
+}
+
+pub(crate) async fn open(query: &Query, caller: &Caller, id: &str, text: &str) -> Result<Answer, Failure> {
+    Parameters::read(text, &[])?;
+    let row = query.ledger.dead_letter(id).await?.filter(|row| visible(query, caller, row));
+    let row = row.ok_or_else(|| Problem::not_found("there is no dead letter of this id in the token's project"))?;
+    let object = query.objects.get(&row.object_key).await?;
+    let letter = object.map(|object| serde_json::from_slice::<DeadLetter>(&object.bytes)).transpose();
+    let letter = letter.map_err(|_| Failure::damaged(format!("{} is no dead letter", row.object_key)))?;
+    Answer::one(&OpenedDeadLetter { row, record: letter.map(|letter| letter.record) })
+}
