@@ -12,10 +12,8 @@ use super::reading::{Reading, numeral};
 /// The metrics in their order; a name may come again. What the JavaScript agent writes for a value that the event did
 /// not have (`undefined`) is left out, as the other agents leave it out.
 pub(super) fn metrics(reading: &mut Reading, metrics: Option<Value<'_, '_>>) -> Vec<Metric> {
-    let items = reading.items("custom_metrics", metrics, METRICS_MAX);
-    let mut read = Vec::with_capacity(items.size_hint().0);
-    read.extend(items.filter_map(|(at, item)| metric(reading, at, item)).filter(|metric| !is_undefined(metric)));
-    read
+    let items = reading.objects("custom_metrics", metrics, METRICS_MAX).into_iter();
+    items.filter_map(|(at, item)| metric(reading, at, item)).filter(|metric| !is_undefined(metric)).collect()
 }
 
 fn is_undefined(metric: &Metric) -> bool {
@@ -111,9 +109,9 @@ mod tests {
         assert_eq!(
             removed,
             [
+                "custom_metrics[2] is a number; an object is needed",
                 "custom_metrics[0] has no name",
                 "custom_metrics[1].name has 513 bytes; the limit is 512",
-                "custom_metrics[2] has no name"
             ]
         );
     }

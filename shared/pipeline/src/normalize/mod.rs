@@ -211,3 +211,135 @@ fn complete_labels(invocation: &mut Invocation) {
     };
     labels::complete(&mut invocation.labels, &facts);
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tributary_model::limits::{
+        ERROR_MESSAGE_BYTES_MAX, ERROR_NAME_BYTES_MAX, ERROR_STACK_BYTES_MAX, LABELS_MAX, METRICS_MAX, PLUGINS_MAX,
+        TRACE_ENTRIES_MAX, UNKNOWN_BYTES_MAX, URL_BYTES_MAX,
+    };
+    use tributary_model::record::Codec;
+    use tributary_model::{AccountId, ProjectId, Region, RetentionClass, TokenId};
+
+    use super::*;
+
+    const AT: TimestampMs = TimestampMs(1_795_284_061_873);
+
+    fn normalized(kind: Kind, fields: &str) -> Invocation {
+        let text = format!(r#"{{"processId":"p","timestamp":{},{fields}}}"#, AT.0);
+        let report = Report::parse(text.as_bytes()).expect("a report");
+        let project = ProjectId::new("shop").expect("a project");
+        let record = Record {
+            kind,
+            codec: Codec::Plain,
+            received_at: AT.plus_ms(50),
+            retention: RetentionClass::DEFAULT,
+            id: report.id(&project),
+            project,
+            account: AccountId::new("acme").expect("an account"),
+            region: Region::new("eu-central-1").expect("a region"),
+            token: TokenId::new("t_1").expect("a token's id"),
+            payload_bytes: 0,
+            payload: Bytes::new(),
+        };
+        normalize(&record, &report)
+    }
+
+    const AWS: &str = r#""aws":{"awsRequestId":"r"}"#;
+
+    fn removed(fields: &str) -> (Invocation, Vec<String>) {
+        let invocation = normalized(Kind::Report, &format!("{AWS},{fields}"));
+        let removed =
+            invocation.removed.iter().map(|removed| format!("{} {}", removed.field, removed.reason)).collect();
+        (invocation, removed)
+    }
+
+    #[test]
+    fn lists_end_at_their_limits_and_say_so() {
+        let items = |item: &str, count: usize| vec![item; count].join(",");
+        for (key, item, limit) in [
+            ("labels", "\"x\"", LABELS_MAX),
+            ("custom_metrics", "{\"name\":\"x\",\"n\":1}", METRICS_MAX),
+            ("plugins", "{\"name\":\"x\"}", PLUGINS_MAX),
+            ("performanceEntries", "{\"name\":\"start:x\"}", TRACE_ENTRIES_MAX),
+            ("httpTraceEntries", "{\"request\":{}}", TRACE_ENTRIES_MAX),
+            ("dbTraceEntries", "{\"request\":{}}", TRACE_ENTRIES_MAX),
+        ] {
+            let (full, none) = removed(&format!("\"{key}\":[{}]", items(item, limit)));
+            assert_eq!((full.removed_count, none), (0, vec![]), "{key}");
+            let (cut, one) = removed(&format!("\"{key}\":[{}]", items(item, limit + 3)));
+            assert_eq!(
+                (cut.removed_count, one),
+                (3, vec![format!("{key} has {} items; the limit is {limit}", limit + 3)])
+            );
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_whole_characters() {
+        let text = "é".repeat(ERROR_STACK_BYTES_MAX);
+        let (invocation, removed) = removed(&format!(
+            r#""errors":{{"name":"{text}","message":"{text}","stack":"x{text}"}},"httpTraceEntries":[{{"request":{{"url":"{text}"}}}}]"#
+        ));
+        let error = invocation.error.expect("an error");
+        assert_eq!(error.name.len(), ERROR_NAME_BYTES_MAX);
+        assert_eq!(error.message.len(), ERROR_MESSAGE_BYTES_MAX);
+        assert_eq!(error.stack.len(), ERROR_STACK_BYTES_MAX - 1, "the last character would be half");
+        assert_eq!(invocation.http_traces[0].url.len(), URL_BYTES_MAX);
+        assert_eq!(removed[2], "errors.stack has 131073 bytes; cut to the limit of 65536");
+        assert_eq!(invocation.removed_count, 4);
+    }
+
+    #[test]
+    fn unknown_keys_are_kept_within_their_bytes() {
+        let (invocation, removed) = removed(&format!(r#""big":"{}","small":1"#, "x".repeat(UNKNOWN_BYTES_MAX)));
+        assert_eq!(invocation.unknown.keys().collect::<Vec<_>>(), ["small"]);
+        assert_eq!(removed, ["big has 65541 bytes; all unknown keys together may have 65536"]);
+    }
+
+    #[test]
+    fn the_token_and_its_place_are_nowhere() {
+        let (invocation, _) = removed(r#""client_id":{"deep":"secret"},"client_id":"secret""#);
+        assert!(!serde_json::to_string(&invocation).expect("JSON").contains("secret"));
+    }
+
+    #[test]
+    fn the_region_is_that_of_the_arn_else_the_records() {
+        let of = |arn: &str| {
+            let fields = format!(r#""aws":{{"awsRequestId":"r","invokedFunctionArn":"{arn}"}}"#);
+            let invocation = normalized(Kind::SignedReport, &fields);
+            (invocation.region.to_string(), invocation.aws.account_id, invocation.function, invocation.signed)
+        };
+        let expected = ("ap-south-1".to_owned(), "123456789012".to_owned(), "checkout".to_owned(), true);
+        assert_eq!(of("arn:aws:lambda:ap-south-1:123456789012:function:checkout:7"), expected);
+        assert_eq!(of("arn:aws:lambda:NOWHERE!:123456789012:function:checkout").0, "eu-central-1");
+        assert_eq!(of("unknown"), ("eu-central-1".to_owned(), String::new(), String::new(), true));
+    }
+
+    #[test]
+    fn a_missing_duration_is_the_clocks() {
+        let of = |fields: &str| removed(fields).0.duration_ms;
+        let end = AT.0 + 2851;
+        assert_eq!(of(r#""duration":1500000"#), Some(1.5));
+        assert_eq!(of(&format!(r#""timestampEnd":{end}"#)), Some(2851.0));
+        assert_eq!(of(&format!(r#""timestampEnd":{end},"duration":"0""#)), Some(0.0));
+        assert_eq!(of(&format!(r#""timestampEnd":{}"#, AT.0 - 1)), None, "the clock ran back");
+        assert_eq!(of(r#""duration":-5"#), None);
+    }
+
+    #[test]
+    fn a_timeout_is_known_by_its_label_or_its_error() {
+        let of = |fields: &str| removed(fields).0.timeout;
+        assert!(of(r#""labels":["@iopipe/timeout"]"#));
+        for (name, message) in [
+            ("Error", "Timeout Exceeded."),
+            ("TimeoutError", "Timeout Exceeded."),
+            ("errorString", "Timeout Exceeded"),
+            ("com.iopipe.IOpipeTimeOutException", "Execution timed out."),
+        ] {
+            assert!(of(&format!(r#""errors":{{"name":"{name}","message":"{message}"}}"#)), "{name}");
+        }
+        assert!(!of(r#""errors":{"name":"TimeoutError","message":"the database did not answer"}"#));
+    }
+}

@@ -8,7 +8,7 @@ use super::reading::Reading;
 
 /// The plugins in their order. Of its uploads the number is kept: the texts themselves are access tokens.
 pub(super) fn plugins(reading: &mut Reading, plugins: Option<Value<'_, '_>>) -> Vec<Plugin> {
-    let items = reading.items("plugins", plugins, PLUGINS_MAX);
+    let items = reading.objects("plugins", plugins, PLUGINS_MAX).into_iter();
     items.map(|(at, item)| plugin(reading, at, item)).collect()
 }
 

@@ -82,7 +82,11 @@ impl Reading {
             Type::Bool | Type::Array | Type::Object => None,
         };
         if number.is_none() {
-            self.remove(field, format!("is {} that can't be read as a number", value.type_of().name()));
+            let reason = match value.type_of() {
+                Type::Number => "is not finite, or beyond what a double can hold".to_owned(),
+                other => format!("is {} that is no number", other.name()),
+            };
+            self.remove(field, reason);
         }
         number
     }
@@ -153,6 +157,22 @@ impl Reading {
         array.into_iter().flat_map(Value::items).take(count_max).enumerate()
     }
 
+    /// As [`Reading::items`], of which only objects are taken and the others removed.
+    pub(super) fn objects<'d, 'a>(
+        &mut self,
+        field: &str,
+        value: Option<Value<'d, 'a>>,
+        count_max: usize,
+    ) -> Vec<(usize, Value<'d, 'a>)> {
+        let items = self.items(field, value, count_max);
+        let (objects, others) = items.partition::<Vec<_>, _>(|(_, item)| item.type_of() == Type::Object);
+        for (at, other) in others {
+            let reason = format!("is {}; an object is needed", other.type_of().name());
+            self.remove(format_args!("{field}[{at}]"), reason);
+        }
+        objects
+    }
+
     /// Keeps an entry that this build doesn't know, as `parent.key`; all of them together within [`UNKNOWN_BYTES_MAX`].
     pub(super) fn keep_unknown(&mut self, parent: &str, key: Value<'_, '_>, value: Value<'_, '_>) {
         let name = key.as_str().unwrap_or_default();
@@ -206,14 +226,14 @@ mod tests {
             assert_eq!(number(json), (Some(expected), vec![]), "{json}");
         }
         assert_eq!(number("null"), (None, vec![]));
-        for (json, what) in [
-            ("NaN", "a number"),
-            ("1e999", "a number"),
-            ("\"inf\"", "a string"),
-            ("true", "a boolean"),
-            ("\"\"", "a string"),
+        for (json, problem) in [
+            ("NaN", "is not finite, or beyond what a double can hold"),
+            ("1e999", "is not finite, or beyond what a double can hold"),
+            ("\"inf\"", "is a string that is no number"),
+            ("\"\"", "is a string that is no number"),
+            ("true", "is a boolean that is no number"),
         ] {
-            assert_eq!(number(json), (None, vec![format!("x is {what} that can't be read as a number")]), "{json}");
+            assert_eq!(number(json), (None, vec![format!("x {problem}")]), "{json}");
         }
     }
 

@@ -62,7 +62,7 @@ impl Entry<'_, '_> {
 
 /// The marks and measures, by their start; those without one last.
 pub(super) fn marks(reading: &mut Reading, span: &Span, entries: Option<Value<'_, '_>>) -> Vec<Mark> {
-    let items = reading.items("performanceEntries", entries, TRACE_ENTRIES_MAX);
+    let items = reading.objects("performanceEntries", entries, TRACE_ENTRIES_MAX).into_iter();
     let mut marks: Vec<Mark> = items.map(|(at, item)| mark(reading, span, at, item)).collect();
     let start_ms = |mark: &Mark| mark.start_ms.unwrap_or(f64::INFINITY);
     marks.sort_by(|one, other| start_ms(one).total_cmp(&start_ms(other)));
@@ -95,7 +95,7 @@ fn mark(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>) -> M
 
 /// The HTTP requests, in their order.
 pub(super) fn http_traces(reading: &mut Reading, span: &Span, entries: Option<Value<'_, '_>>) -> Vec<HttpTrace> {
-    let items = reading.items("httpTraceEntries", entries, TRACE_ENTRIES_MAX);
+    let items = reading.objects("httpTraceEntries", entries, TRACE_ENTRIES_MAX).into_iter();
     items.map(|(at, item)| http_trace(reading, span, at, item)).collect()
 }
 
@@ -145,7 +145,7 @@ fn composed_url(reading: &mut Reading, field: &str, host: &str, request: [Option
 
 /// The database requests, in their order.
 pub(super) fn db_traces(reading: &mut Reading, span: &Span, entries: Option<Value<'_, '_>>) -> Vec<DbTrace> {
-    let items = reading.items("dbTraceEntries", entries, TRACE_ENTRIES_MAX);
+    let items = reading.objects("dbTraceEntries", entries, TRACE_ENTRIES_MAX).into_iter();
     items.map(|(at, item)| db_trace(reading, span, at, item)).collect()
 }
 
