@@ -2,6 +2,8 @@
 //! token removed, packed, unpacked and normalised. What comes out is kept as a snapshot beside this file
 //! (`INSTA_UPDATE=always cargo test -p tributary-pipeline` writes them anew; then read the difference).
 
+#![expect(clippy::expect_used, reason = "what a test's own functions can't read fails the test")]
+
 use std::fs;
 use std::path::Path;
 
@@ -80,7 +82,7 @@ fn captured_reports() {
 #[test]
 fn hand_made_reports() {
     let reports = files("reports", ".json");
-    assert!(reports.len() >= 20, "{} reports", reports.len());
+    assert!(reports.len() >= 19, "{} reports", reports.len());
     for (name, text) in reports {
         let body = Bytes::copy_from_slice(text.trim_end().as_bytes());
         let timestamp = Report::parse(&body).expect(&name).timestamp();
