@@ -31,6 +31,7 @@ use tributary_model::{AccountId, Day, Directory, ProjectId, RetentionClass, Time
 use crate::directory::{DirectoryCache, DirectoryUnavailable};
 use crate::jws::{Jws, JwsError};
 use crate::key::VerifyingKey;
+use crate::signed::{Signed, SignedError, verify_signed};
 
 /// Verifies tokens against the directory.
 pub struct Authority {
@@ -62,6 +63,21 @@ impl Caller {
     #[must_use]
     pub fn project_entry(&self) -> Option<&Project> {
         self.directory.projects.get(&self.project)
+    }
+
+    /// Whether the project takes signed reports only.
+    #[must_use]
+    pub fn signed_only(&self) -> bool {
+        self.project_entry().is_some_and(|project| project.signed_only)
+    }
+
+    /// Verifies a report that is signed for the caller's project, as [`verify_signed`].
+    ///
+    /// # Errors
+    /// As [`SignedError`] says.
+    pub fn verify_signed(&self, jws: &str, now: TimestampMs) -> Result<Signed<'_>, SignedError> {
+        let project = self.project_entry().ok_or(SignedError::UnknownKey)?;
+        verify_signed(project, jws, now)
     }
 
     /// The retention class of an invocation of `day`.
@@ -259,10 +275,10 @@ fn id<T: FromStr<Err = IdError>>(claims: &Claims, name: &str) -> Result<T, AuthE
 /// there, `null` included, is an error and not an absent claim.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
 fn seconds(claims: &Claims, name: &str) -> Result<Option<TimestampMs>, AuthError> {
-    const SECONDS_MAX: f64 = 253_402_300_799.0; // 9999-12-31T23:59:59Z
+    const LAST_SECOND: f64 = 253_402_300_799.0; // 9999-12-31T23:59:59Z
     let Some(value) = claims.get(name) else { return Ok(None) };
     let wrong = || AuthError::Invalid(format!("the token's claim {name} is not a number of seconds since 1970").into());
-    let seconds = value.as_f64().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds)).ok_or_else(wrong)?;
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds)).ok_or_else(wrong)?;
     Ok(Some(TimestampMs((seconds * 1000.0) as i64)))
 }
 

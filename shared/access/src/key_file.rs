@@ -6,12 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, ThumbprintHash};
 use serde_json::{Value, json};
-use tributary_model::limits::PUBLIC_KEY_BYTES_MAX;
+use tributary_model::limits::{PUBLIC_KEY_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN};
 
 use crate::key::Algorithm;
-
-/// Bits of an RSA modulus that are taken; below them a key can be factored, above them it only costs time.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A public key that was read from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,9 +93,8 @@ fn bytes(part: &str) -> Result<Vec<u8>, KeyFileError> {
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), KeyFileError> {
     let zeros = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let bits = (modulus.len() * 8).saturating_sub(zeros);
-    if !RSA_BITS.contains(&bits) {
-        let (from, to) = (RSA_BITS.start(), RSA_BITS.end());
-        return refuse(format!("the RSA key has {bits} bits; {from} to {to} are needed"));
+    if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+        return refuse(format!("the RSA key has {bits} bits; {RSA_BITS_MIN} to {RSA_BITS_MAX} are needed"));
     }
     if modulus.first() == Some(&0) || modulus.last().is_none_or(|byte| byte % 2 == 0) {
         return refuse("the RSA key's modulus is not an odd number without leading zeros");

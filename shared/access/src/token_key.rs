@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tributary_model::directory::TokenKey;
-use tributary_model::limits::{TOKEN_KEYS_MAX, TOKEN_LEEWAY, TOKEN_LIFETIME_MAX};
+use tributary_model::limits::{TOKEN_LEEWAY, TOKEN_LIFETIME_MAX};
 use tributary_model::{Directory, TimestampMs};
 use tributary_ports::keys::PublicKey;
 use tributary_ports::{Keys, Objects};
@@ -38,18 +38,14 @@ pub async fn ensure_directory(
 /// Functions that hold the directory know the new key after `DIRECTORY_REFRESH`.
 ///
 /// # Errors
-/// If the directory has `TOKEN_KEYS_MAX` keys, or the directory or the key store can't be read or written. If only the
-/// directory could not be written, [`ensure_directory`] completes it.
+/// If the directory or the key store can't be read or written. If only the directory could not be written,
+/// [`ensure_directory`] completes it.
 pub async fn rotate_key(
     objects: &dyn Objects,
     keys: &dyn Keys,
     issuer: &str,
     now: TimestampMs,
 ) -> Result<PublicKey, ChangeError> {
-    let directory = ensure_directory(objects, keys, issuer, now).await?;
-    if directory.token_keys.len() >= TOKEN_KEYS_MAX {
-        return Err(Refused(format!("there are {TOKEN_KEYS_MAX} keys for tokens already, which is the limit")).into());
-    }
     let key = keys.rotate().await?;
     ensure_directory(objects, keys, issuer, now).await?;
     Ok(key)

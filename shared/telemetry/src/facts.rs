@@ -20,6 +20,9 @@ pub struct CollectorFacts {
     pub body_bytes: usize,
     /// From the request's arrival to its answer.
     pub duration_us: u64,
+    /// The bad luck behind a 429 or 503, which the answer does not show. Cut in the log.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "cut")]
+    pub error: Option<String>,
 }
 
 impl Facts for CollectorFacts {

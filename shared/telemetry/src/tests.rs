@@ -42,11 +42,11 @@ fn telemetry(threshold: Option<Level>) -> (Telemetry, Paper) {
 
 fn accepted() -> CollectorFacts {
     let project = Some(ProjectId::new("shop").expect("a project's name"));
-    CollectorFacts { status: 200, reason: "accepted", project, body_bytes: 1024, duration_us: 4200 }
+    CollectorFacts { status: 200, reason: "accepted", project, body_bytes: 1024, duration_us: 4200, error: None }
 }
 
 fn refused(status: u16, reason: &'static str) -> CollectorFacts {
-    CollectorFacts { status, reason, project: None, body_bytes: 10, duration_us: 100 }
+    CollectorFacts { status, reason, project: None, body_bytes: 10, duration_us: 100, error: None }
 }
 
 fn batch(outcomes: Outcomes, error: Option<&str>) -> WorkerFacts {
