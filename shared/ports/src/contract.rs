@@ -3,5 +3,11 @@
 
 #[expect(clippy::expect_used, reason = "a contract suite is test code")]
 pub mod keys;
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a contract suite is test code")]
+pub mod ledger;
 #[expect(clippy::expect_used, reason = "a contract suite is test code")]
 pub mod objects;
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a contract suite is test code")]
+pub mod search;
+#[expect(clippy::expect_used, clippy::panic, reason = "a contract suite is test code")]
+pub mod stream;
