@@ -70,11 +70,25 @@ fn make_private_folder(folder: &Path) -> io::Result<()> {
 
 /// Opens a file that is only locked, never read.
 pub(crate) fn lock_file(folder: &Path, name: &str) -> io::Result<File> {
+    private().create(true).open(folder.join(name))
+}
+
+/// Makes an empty file unless it is there, without opening one that is (a process that closes a file loses the locks
+/// that SQLite holds on it).
+pub(crate) fn make_file(folder: &Path, name: &str) -> io::Result<()> {
+    match private().create_new(true).open(folder.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => sync_folder(folder),
+    }
+}
+
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(folder.join(name))
+    options
 }
 
 /// The failure of `operation` on the file or folder `path`.

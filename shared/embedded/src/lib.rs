@@ -3,6 +3,7 @@
 mod blocking;
 mod files;
 pub mod keys;
+pub mod ledger;
 pub mod objects;
 pub mod search;
 pub mod stream;

@@ -84,7 +84,9 @@ pub struct TokenRow {
 /// The ledger.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Writes rows by version, in one round trip, and answers for each, in their order.
+    /// Writes rows by version, in one round trip, and answers for each, as if they were written one after the other in
+    /// their order. What the store can't hold (a text with a NUL in it, a number that is not finite) it may refuse, row by
+    /// row.
     ///
     /// # Errors
     /// If the store could not be asked or could not finish. The same call again is safe.
@@ -107,8 +109,8 @@ pub trait Ledger: Send + Sync {
         to: TimestampMs,
     ) -> Result<u64, PortError>;
 
-    /// Writes dead letters, folding each into the row of its id: targets are joined, `first_seen` keeps the earliest,
-    /// reason, detail and `last_seen` take the latest. The same again changes nothing.
+    /// Writes dead letters, folding each into the row of its id: targets are joined, `first_seen` keeps the earliest, and
+    /// the rest is that of the one last seen. The same again changes nothing, and the order of writes does not matter.
     ///
     /// # Errors
     /// Bad luck of any kind.
