@@ -16,6 +16,8 @@ mod endings;
 mod read;
 mod run;
 mod sink;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

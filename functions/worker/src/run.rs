@@ -113,21 +113,19 @@ impl<'a> Run<'a> {
         Vec::new()
     }
 
-    /// What the store refuses becomes a dead letter. The versions that lost to it are offered to the store in their
-    /// turn, the greatest first: had they come in a batch of their own, they would have been applied, and how records
-    /// fall into batches must make no difference.
+    /// What the store refuses becomes a dead letter, and so does the same version once more. Other versions that lost to
+    /// it are offered to the store in their turn, the greatest first: had they come in a batch of their own, they would
+    /// have been applied, and how records fall into batches must make no difference.
     fn refuse(&mut self, written: Written, detail: String) -> Vec<usize> {
-        let rejection = Rejection::new(Reason::Refused, detail);
         let refused = self.refused.entry(written.id).or_default();
         *refused += 1;
-        let losers = written.losers.into_iter().map(|(position, _)| position);
-        if *refused < REFUSED_VERSIONS_MAX {
-            self.rejected.push((written.position, rejection));
-            return losers.collect();
-        }
-        self.rejected.extend(losers.map(|position| (position, rejection.clone())));
+        let tried_enough = *refused >= REFUSED_VERSIONS_MAX;
+        let shares_fate = |(_, lost): &(usize, Outcome)| tried_enough || *lost == Outcome::AlreadyThere;
+        let (refused, again): (Vec<_>, Vec<_>) = written.losers.into_iter().partition(shares_fate);
+        let rejection = Rejection::new(Reason::Refused, detail);
+        self.rejected.extend(refused.into_iter().map(|(position, _)| (position, rejection.clone())));
         self.rejected.push((written.position, rejection));
-        Vec::new()
+        again.into_iter().map(|(position, _)| position).collect()
     }
 
     pub(crate) fn close(self) -> Handled {
