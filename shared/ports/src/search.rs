@@ -1,5 +1,7 @@
 //! The search index: documents by id, found by a typed filter.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use tributary_model::record::Codec;
@@ -58,11 +60,21 @@ pub enum Filter {
     MetricInRange(String, Range),
     /// Some metric has the name.
     HasMetric(String),
-    /// The words, in this order and next to each other, in the function's name, an error's name or message, a label, or
-    /// a metric's text; compared without case. One word is a phrase of one.
+    /// The words, in this order and next to each other, in one of [`Filter::texts`]; compared without case. One word is a
+    /// phrase of one. A word is a run of letters and digits: a text without any finds nothing, and `a-b` is a phrase of two.
     Words(Vec<String>),
     /// Any error was reported.
     HasError,
+}
+
+impl Filter {
+    /// What [`Filter::Words`] looks at: the function's name, the error's name and message, labels, and texts of metrics.
+    pub fn texts(invocation: &Invocation) -> impl Iterator<Item = &str> {
+        let error = invocation.error.iter().flat_map(|error| [error.name.as_str(), error.message.as_str()]);
+        let labels = invocation.labels.iter().map(String::as_str);
+        let metrics = invocation.metrics.iter().filter_map(|metric| metric.s.as_deref());
+        std::iter::once(invocation.function.as_str()).chain(error).chain(labels).chain(metrics)
+    }
 }
 
 /// Fields with exact text.
@@ -102,6 +114,54 @@ pub enum TextField {
     Token,
 }
 
+impl TextField {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 16] = [
+        Self::Id,
+        Self::Function,
+        Self::Version,
+        Self::Region,
+        Self::RequestId,
+        Self::ProcessId,
+        Self::ErrorName,
+        Self::ErrorFingerprint,
+        Self::Label,
+        Self::AgentRuntime,
+        Self::AgentVersion,
+        Self::EventSource,
+        Self::StepFunction,
+        Self::AwsAccount,
+        Self::TraceId,
+        Self::Token,
+    ];
+
+    /// The field's texts in an invocation: none where it has no value, many for labels. An empty text is a text.
+    #[must_use]
+    pub fn of(self, invocation: &Invocation) -> Vec<Cow<'_, str>> {
+        let text: &str = match self {
+            Self::Id => return vec![invocation.id.to_string().into()],
+            Self::Label => return invocation.labels.iter().map(|label| label.into()).collect(),
+            Self::ErrorName => return invocation.error.iter().map(|error| (&error.name).into()).collect(),
+            Self::ErrorFingerprint => {
+                return invocation.error.iter().map(|error| (&error.fingerprint).into()).collect();
+            }
+            Self::EventSource => return invocation.event_source.iter().map(|source| source.into()).collect(),
+            Self::StepFunction => return invocation.step_function.iter().map(|step| (&step.id).into()).collect(),
+            Self::Function => &invocation.function,
+            Self::Version => &invocation.version,
+            Self::Region => invocation.region.as_str(),
+            Self::RequestId => &invocation.request_id,
+            Self::ProcessId => &invocation.process_id,
+            Self::AgentRuntime => &invocation.agent.runtime,
+            Self::AgentVersion => &invocation.agent.version,
+            Self::AwsAccount => &invocation.aws.account_id,
+            Self::TraceId => &invocation.aws.trace_id,
+            Self::Token => invocation.token.as_str(),
+        };
+        vec![text.into()]
+    }
+}
+
 /// Fields that are true or false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BoolField {
@@ -115,6 +175,22 @@ pub enum BoolField {
     Removed,
 }
 
+impl BoolField {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Coldstart, Self::Timeout, Self::Signed, Self::Removed];
+
+    /// The field's value in an invocation.
+    #[must_use]
+    pub const fn of(self, invocation: &Invocation) -> bool {
+        match self {
+            Self::Coldstart => invocation.coldstart,
+            Self::Timeout => invocation.timeout,
+            Self::Signed => invocation.signed,
+            Self::Removed => invocation.removed_count > 0,
+        }
+    }
+}
+
 /// Fields with a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NumberField {
@@ -126,6 +202,21 @@ pub enum NumberField {
     MemoryUsedPercent,
 }
 
+impl NumberField {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 3] = [Self::DurationMs, Self::MemoryUsedMib, Self::MemoryUsedPercent];
+
+    /// The field's value in an invocation.
+    #[must_use]
+    pub const fn of(self, invocation: &Invocation) -> Option<f64> {
+        match self {
+            Self::DurationMs => invocation.duration_ms,
+            Self::MemoryUsedMib => invocation.memory.used_mib,
+            Self::MemoryUsedPercent => invocation.memory.used_percent,
+        }
+    }
+}
+
 /// A range of numbers; a missing bound is open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
@@ -133,6 +224,16 @@ pub struct Range {
     pub from: Option<(f64, bool)>,
     /// The upper bound and whether it is part of the range.
     pub to: Option<(f64, bool)>,
+}
+
+impl Range {
+    /// Whether the number lies within the range. Zero has no sign.
+    #[must_use]
+    pub fn contains(&self, number: f64) -> bool {
+        let above = self.from.is_none_or(|(from, included)| number > from || (included && number == from));
+        let below = self.to.is_none_or(|(to, included)| number < to || (included && number == to));
+        above && below
+    }
 }
 
 /// What to search: one project, a time range, a filter.
@@ -170,13 +271,34 @@ pub enum SortKey {
     MemoryUsedPercent,
 }
 
+impl SortKey {
+    /// The key's value in an invocation: milliseconds for a timestamp.
+    #[must_use]
+    pub const fn of(self, invocation: &Invocation) -> Option<f64> {
+        match self {
+            // Exact up to 2^53 milliseconds, the year 287,396.
+            Self::Timestamp => Some(invocation.timestamp.0 as f64),
+            Self::DurationMs => invocation.duration_ms,
+            Self::MemoryUsedPercent => invocation.memory.used_percent,
+        }
+    }
+}
+
 /// The last item of the page before: its sort key (none if it has none) and its id.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct After {
-    /// The key's value: milliseconds for a timestamp.
+    /// The key's value, as [`SortKey::of`] gives it.
     pub key: Option<f64>,
     /// The id.
     pub id: ReportId,
+}
+
+impl After {
+    /// The place behind an invocation in the order of `key`.
+    #[must_use]
+    pub const fn invocation(key: SortKey, invocation: &Invocation) -> Self {
+        Self { key: key.of(invocation), id: invocation.id }
+    }
 }
 
 /// One function's invocations in a time range.

@@ -1,0 +1,283 @@
+//! The one thread that writes: it decides by version, gathers what waits into a commit, and answers once that is durable.
+//!
+//! Commits are shared. A call that comes to an idle index is committed at once; while calls go on coming, the next
+//! commit starts a commit interval after the last one and takes all that waited with it.
+//!
+//! An answer never rests on what a crash could take back: a call that met a document which is accepted but not committed
+//! (its own or another's) is answered together with that document's commit, whatever the outcome was.
+//!
+//! Durable means: `IndexWriter::commit` has synced the segments' files (`SafeFileWriter::terminate_ref`), the directory
+//! (`save_metas`) and the new `meta.json` before renaming it into place (`atomic_write`); it leaves the rename itself to
+//! the next commit, so the directory is synced once more here. If anything fails, everything since the last commit is
+//! dropped, its callers hear so and come again, and the index is opened anew for them.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet, Index, IndexReader, IndexWriter, Searcher, TERMINATED, Term};
+use tokio::sync::oneshot;
+use tributary_model::{ReportId, Version, limits};
+use tributary_ports::Upserted;
+use tributary_ports::search::{Document, TextField};
+
+use super::document::to_index;
+use super::schema::{self, column};
+
+/// Why a call was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error("{} batches are waiting already", limits::SEARCH_CALLS_MAX)]
+    Busy,
+    #[error("the index could not be written: {0}")]
+    Failed(String),
+    #[error("the index is closed")]
+    Closed,
+}
+
+type Answer = Result<Vec<Upserted>, WriteError>;
+
+struct Call {
+    documents: Vec<Document>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The way to the writing thread. Dropping it commits what waits and closes the index.
+pub(super) struct Writer {
+    calls: Option<SyncSender<Call>>,
+    /// Ends when the thread does. In a lock because a receiver can't be shared, which nobody does.
+    closed: Mutex<Receiver<()>>,
+}
+
+impl Writer {
+    /// Starts the thread; `reader` is reloaded after every commit.
+    ///
+    /// # Errors
+    /// If another process has the index open for writing, or a thread can't be started.
+    pub(super) fn start(index: Index, reader: IndexReader, commit_interval: Duration) -> tantivy::Result<Self> {
+        let writer = open_writer(&index)?;
+        let (calls, received) = sync_channel(limits::SEARCH_CALLS_MAX);
+        let (closing, closed) = sync_channel(0);
+        let thread = Thread {
+            index,
+            reader,
+            commit_interval,
+            writer: Some(writer),
+            pending: HashMap::new(),
+            waiting: Vec::new(),
+            committed_at: None,
+        };
+        std::thread::Builder::new().name("search-writer".to_owned()).spawn(move || {
+            let _closing = closing; // dropped when all is done, which `closed` notices
+            thread.run(&received);
+        })?;
+        Ok(Self { calls: Some(calls), closed: Mutex::new(closed) })
+    }
+
+    /// Writes the documents by version; returns when what was applied is durable and found.
+    pub(super) async fn upsert(&self, documents: Vec<Document>) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let calls = self.calls.as_ref().ok_or(WriteError::Closed)?;
+        calls.try_send(Call { documents, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => WriteError::Busy,
+            TrySendError::Disconnected(_) => WriteError::Closed,
+        })?;
+        answered.await.unwrap_or(Err(WriteError::Closed))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.calls = None;
+        // Merges can't be stopped, only outlived: they keep the lock until they are done, and a process that ends
+        // without them is safe.
+        if let Ok(closed) = self.closed.get_mut() {
+            let _ended = closed.recv_timeout(limits::SEARCH_CLOSE_TIMEOUT);
+        }
+    }
+}
+
+fn open_writer(index: &Index) -> tantivy::Result<IndexWriter> {
+    let options = IndexWriterOptions::builder()
+        .memory_budget_per_thread(limits::SEARCH_WRITER_BYTES)
+        .num_worker_threads(1)
+        .num_merge_threads(limits::SEARCH_MERGE_THREADS)
+        .build();
+    let writer = index.writer_with_options(options)?;
+    let mut policy = LogMergePolicy::default();
+    policy.set_del_docs_ratio_before_merge(limits::SEARCH_REPLACED_SHARE_MAX);
+    writer.set_merge_policy(Box::new(policy));
+    Ok(writer)
+}
+
+/// A call that is answered after the next commit.
+struct Waiting {
+    upserted: Vec<Upserted>,
+    answer: oneshot::Sender<Answer>,
+}
+
+struct Thread {
+    index: Index,
+    reader: IndexReader,
+    commit_interval: Duration,
+    /// None after a failure, until the next call opens it anew.
+    writer: Option<IndexWriter>,
+    /// Documents accepted since the last commit.
+    pending: HashMap<ReportId, Version>,
+    waiting: Vec<Waiting>,
+    committed_at: Option<Instant>,
+}
+
+impl Thread {
+    fn run(mut self, calls: &Receiver<Call>) {
+        while let Ok(call) = calls.recv() {
+            self.accept(call);
+            self.gather(calls);
+            self.commit();
+        }
+        if let Some(writer) = self.writer {
+            let _merges_ended = writer.wait_merging_threads();
+        }
+    }
+
+    /// Accepts further calls until the next commit is due.
+    fn gather(&mut self, calls: &Receiver<Call>) {
+        let due = self.committed_at.map(|at| at + self.commit_interval);
+        while !self.waiting.is_empty() && self.pending.len() < limits::SEARCH_PENDING_MAX {
+            let remaining = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+            match calls.recv_timeout(remaining) {
+                Ok(call) => self.accept(call),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Decides for each document and hands those that apply to the engine.
+    fn accept(&mut self, call: Call) {
+        match guarded(|| self.apply(call.documents)) {
+            Ok((upserted, false)) => drop(call.answer.send(Ok(upserted))),
+            Ok((upserted, true)) => self.waiting.push(Waiting { upserted, answer: call.answer }),
+            Err(reason) => {
+                self.waiting.push(Waiting { upserted: Vec::new(), answer: call.answer });
+                self.fail(&reason);
+            }
+        }
+    }
+
+    /// The outcomes, and whether they rest on the next commit.
+    fn apply(&mut self, documents: Vec<Document>) -> tantivy::Result<(Vec<Upserted>, bool)> {
+        self.reopen()?;
+        let searcher = self.reader.searcher();
+        let mut upserted = Vec::with_capacity(documents.len());
+        let mut rests = false;
+        for document in documents {
+            let id = document.invocation.id;
+            upserted.push(self.apply_one(&searcher, &document)?);
+            rests |= self.pending.contains_key(&id);
+        }
+        Ok((upserted, rests))
+    }
+
+    fn apply_one(&mut self, searcher: &Searcher, document: &Document) -> tantivy::Result<Upserted> {
+        let id = document.invocation.id;
+        let id_term = Term::from_field_text(schema::text(TextField::Id), &id.to_string());
+        let known = match self.pending.get(&id) {
+            Some(version) => Some(*version),
+            None => committed_version(searcher, &id_term)?,
+        };
+        match known {
+            Some(known) if known == document.version => return Ok(Upserted::AlreadyThere),
+            Some(known) if known > document.version => return Ok(Upserted::Superseded),
+            _ => {}
+        }
+        let indexed = match to_index(document) {
+            Ok(indexed) => indexed,
+            Err(reason) => return Ok(Upserted::Refused(reason)),
+        };
+        let writer = self.writer.as_ref().ok_or_else(|| tantivy::TantivyError::SystemError("closed".to_owned()))?;
+        if known.is_some() {
+            writer.delete_term(id_term);
+        }
+        writer.add_document(indexed)?;
+        self.pending.insert(id, document.version);
+        Ok(Upserted::Applied)
+    }
+
+    /// Commits what waits and answers those who wait for it.
+    fn commit(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.committed_at = Some(Instant::now());
+        match guarded(|| self.commit_pending()) {
+            Ok(()) => {
+                for waiting in self.waiting.drain(..) {
+                    drop(waiting.answer.send(Ok(waiting.upserted)));
+                }
+            }
+            Err(reason) => self.fail(&reason),
+        }
+    }
+
+    fn commit_pending(&mut self) -> tantivy::Result<()> {
+        if let Some(writer) = self.writer.as_mut() {
+            writer.commit()?;
+        }
+        self.settle()?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Makes the last commit survive a power failure, and searched.
+    fn settle(&self) -> tantivy::Result<()> {
+        tantivy::Directory::sync_directory(self.index.directory())?;
+        self.reader.reload()
+    }
+
+    /// Drops everything since the last commit.
+    fn fail(&mut self, reason: &str) {
+        self.pending.clear();
+        self.writer = None;
+        for waiting in self.waiting.drain(..) {
+            drop(waiting.answer.send(Err(WriteError::Failed(reason.to_owned()))));
+        }
+    }
+
+    /// Opens the index for writing again after a failure. What the failed commit may have left is settled first, so that
+    /// "already there" is said of nothing that is not durable.
+    fn reopen(&mut self) -> tantivy::Result<()> {
+        if self.writer.is_none() {
+            self.settle()?;
+            self.writer = Some(open_writer(&self.index)?);
+        }
+        Ok(())
+    }
+}
+
+/// The version of the document of an id in the last commit.
+fn committed_version(searcher: &Searcher, id: &Term) -> tantivy::Result<Option<Version>> {
+    for segment in searcher.segment_readers() {
+        let index = segment.inverted_index(id.field())?;
+        let Some(mut documents) = index.read_postings(id, IndexRecordOption::Basic)? else { continue };
+        while documents.doc() != TERMINATED {
+            if !segment.is_deleted(documents.doc()) {
+                let version = segment.fast_fields().u64(column::DOC_VERSION)?.first(documents.doc());
+                return Ok(version.map(Version::from_u64));
+            }
+            documents.advance();
+        }
+    }
+    Ok(None)
+}
+
+/// Runs `work`; the engine panics where it finds its files broken, which must not end the thread.
+fn guarded<T>(work: impl FnOnce() -> tantivy::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the engine panicked".to_owned()),
+    }
+}
