@@ -1,1 +1,171 @@
-//! Settings from variables and flags; every problem is reported at once.
+//! Settings of the local program, out of variables that begin with `TRIBUTARY_`. Every problem is reported at once.
+//!
+//! A lookup gives the values, so that flags can go before variables and tests need no environment:
+//!
+//! ```
+//! use tributary_config::{LocalSettings, environment};
+//!
+//! let http_flag = Some("127.0.0.1:0".to_owned());
+//! let lookup = |name: &str| match name {
+//!     "TRIBUTARY_HTTP" => http_flag.clone().or_else(|| environment(name)),
+//!     _ => environment(name),
+//! };
+//! let settings = LocalSettings::read(lookup)?;
+//! assert_eq!(settings.http.port(), 0);
+//! # Ok::<(), tributary_config::Problems>(())
+//! ```
+
+mod parse;
+mod problem;
+mod variable;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tributary_model::{Level, Region, Target, limits};
+
+use parse::{Reader, address, functions, level, path, region, size, span};
+pub use problem::{Problem, Problems};
+pub use variable::{VARIABLES, Variable};
+
+/// The functions that may run in one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FunctionName {
+    /// Takes reports in.
+    Collector,
+    /// Stores what the stream holds, in the search index and in the ledger.
+    Worker,
+    /// Answers the read API.
+    Query,
+}
+
+impl FunctionName {
+    /// All functions.
+    pub const ALL: [Self; 3] = [Self::Collector, Self::Worker, Self::Query];
+
+    /// As it stands in `TRIBUTARY_ONLY`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collector => "collector",
+            Self::Worker => "worker",
+            Self::Query => "query",
+        }
+    }
+}
+
+/// The settings of `tributary up`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSettings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen for HTTP; port 0 takes any free one.
+    pub http: SocketAddr,
+    /// Where to listen for HTTPS, if at all.
+    pub https: Option<SocketAddr>,
+    /// The functions to run; never empty.
+    pub only: BTreeSet<FunctionName>,
+    /// The region that this collector says it is in.
+    pub region: Region,
+    /// The level from which on log lines are written; none for no lines.
+    pub log: Option<Level>,
+    /// Shards of a new stream.
+    pub stream_shards: u16,
+    /// How long the stream keeps a record.
+    pub stream_retention: Duration,
+    /// The search index commits at least this often while documents wait.
+    pub search_commit_interval: Duration,
+    /// How the search index is fed.
+    pub search: ConsumerSettings,
+    /// How the ledger is fed.
+    pub ledger: ConsumerSettings,
+}
+
+/// How one consumer is given its batches, as Lambda's event source mappings name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsumerSettings {
+    /// Records of one batch at most.
+    pub batch_records: usize,
+    /// How long a batch that is not full waits for more records.
+    pub batch_window: Duration,
+    /// Concurrent batches of one shard.
+    pub parallelization: usize,
+}
+
+impl LocalSettings {
+    /// Reads all settings. A variable that is not set, or set to nothing, has its default.
+    ///
+    /// # Errors
+    /// All problems there are.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(&lookup);
+        let r = &mut reader;
+        let settings = Self {
+            data: r.read(&variable::DATA, PathBuf::from("./.tributary"), path),
+            http: r.read(&variable::HTTP, limits::HTTP_ADDRESS, address),
+            https: r.read(&variable::HTTPS, None, |text| address(text).map(Some)),
+            only: r.read(&variable::ONLY, BTreeSet::from(FunctionName::ALL), functions),
+            region: r.read(&variable::REGION, Region::local(), region),
+            log: r.read(&variable::LOG, Some(limits::LOG_LEVEL), level),
+            stream_shards: r.read(&variable::STREAM_SHARDS, limits::STREAM_SHARDS, size(1..=limits::STREAM_SHARDS_MAX)),
+            stream_retention: r.read(
+                &variable::STREAM_RETENTION,
+                limits::STREAM_RETENTION,
+                span(limits::STREAM_RETENTION_MIN..=limits::STREAM_RETENTION_MAX),
+            ),
+            search_commit_interval: r.read(
+                &variable::SEARCH_COMMIT_INTERVAL,
+                limits::SEARCH_COMMIT_INTERVAL,
+                span(Duration::ZERO..=limits::SEARCH_COMMIT_INTERVAL_MAX),
+            ),
+            search: consumer(r, Target::Search),
+            ledger: consumer(r, Target::Ledger),
+        };
+        if settings.https == Some(settings.http) && settings.http.port() != 0 {
+            reader.refuse(&variable::HTTPS, "is the address of TRIBUTARY_HTTP, too".to_owned());
+        }
+        reader.finish(settings)
+    }
+
+    /// How this consumer is given its batches.
+    #[must_use]
+    pub const fn consumer(&self, consumer: Target) -> ConsumerSettings {
+        match consumer {
+            Target::Search => self.search,
+            Target::Ledger => self.ledger,
+        }
+    }
+}
+
+fn consumer(reader: &mut Reader<'_>, consumer: Target) -> ConsumerSettings {
+    let (records, window, parallelization) = match consumer {
+        Target::Search => {
+            (&variable::SEARCH_BATCH_RECORDS, &variable::SEARCH_BATCH_WINDOW, &variable::SEARCH_PARALLELIZATION)
+        }
+        Target::Ledger => {
+            (&variable::LEDGER_BATCH_RECORDS, &variable::LEDGER_BATCH_WINDOW, &variable::LEDGER_PARALLELIZATION)
+        }
+    };
+    ConsumerSettings {
+        batch_records: reader.read(records, limits::BATCH_RECORDS, size(1..=limits::BATCH_RECORDS_MAX)),
+        batch_window: reader.read(window, limits::BATCH_WINDOW, span(Duration::ZERO..=limits::BATCH_WINDOW_MAX)),
+        parallelization: reader.read(parallelization, limits::PARALLELIZATION, size(1..=limits::PARALLELIZATION_MAX)),
+    }
+}
+
+/// The environment's value of a variable. What is not UTF-8 in it becomes the replacement character, which no setting
+/// takes.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads settings")]
+pub fn environment(name: &str) -> Option<String> {
+    match std::env::var(name) {
+        Ok(text) => Some(text),
+        Err(std::env::VarError::NotPresent) => None,
+        Err(std::env::VarError::NotUnicode(text)) => Some(text.to_string_lossy().into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -101,6 +101,14 @@ text_id!(
     TokenId, "a token's id", limits::TOKEN_ID_BYTES_MAX, is_token_id
 );
 
+impl Region {
+    /// The region of the program on one machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+}
+
 /// For how many days an invocation is kept. Printed as `30d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RetentionClass {

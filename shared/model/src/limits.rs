@@ -1,6 +1,9 @@
 //! Every limit of Tributary, in one place. Sizes are bytes, times are as their names say.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use crate::level::Level;
 
 // ---- a request ------------------------------------------------------------------------------------------------
 
@@ -142,6 +145,10 @@ pub const TOKEN_ID_BYTES_MAX: usize = 64;
 
 /// How long the stream keeps a record unless told otherwise.
 pub const STREAM_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Least retention of the embedded stream: a consumer that restarts has to find what it has not read.
+pub const STREAM_RETENTION_MIN: Duration = Duration::from_secs(60);
+/// Most retention of the stream (Kinesis: 365 days).
+pub const STREAM_RETENTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Shards of the embedded stream unless told otherwise.
 pub const STREAM_SHARDS: u16 = 4;
 /// Most shards of the embedded stream.
@@ -184,6 +191,8 @@ pub const BATCH_BYTES_MAX: usize = 6_000_000;
 pub const BATCH_RECORDS: usize = 500;
 /// How long a batch that is not full waits for more records unless told otherwise.
 pub const BATCH_WINDOW: Duration = Duration::from_millis(100);
+/// Most of that time (Lambda: 300 seconds).
+pub const BATCH_WINDOW_MAX: Duration = Duration::from_secs(300);
 /// How often the stream is read while nothing wakes its reader (Lambda: once a second).
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the stream's shards are listed.
@@ -203,10 +212,14 @@ pub const REFUSED_VERSIONS_MAX: usize = 4;
 pub const DEAD_LETTERS_BATCH_MAX: usize = 500;
 /// Bytes of a dead letter's reason.
 pub const DEAD_LETTER_DETAIL_BYTES_MAX: usize = 1024;
-/// Concurrent batches of one shard (Lambda: 10).
+/// Concurrent batches of one shard unless told otherwise (Lambda: 1).
+pub const PARALLELIZATION: usize = 1;
+/// Most concurrent batches of one shard (Lambda: 10).
 pub const PARALLELIZATION_MAX: usize = 10;
 /// The search index commits at least this often while documents wait.
 pub const SEARCH_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Most of that time: an engineer waits for it.
+pub const SEARCH_COMMIT_INTERVAL_MAX: Duration = Duration::from_secs(60);
 /// Memory in which the search index gathers documents before it writes a segment. Tantivy's least is 15,000,000.
 pub const SEARCH_WRITER_BYTES: usize = 30_000_000;
 /// Batches waiting for the search index; beyond it an upsert is throttled. Four shards with ten batches each fit.
@@ -348,3 +361,12 @@ pub const LOAD_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const LOAD_EXAMPLE_CHARACTERS_MAX: usize = 160;
 /// How often `load` draws its progress.
 pub const LOAD_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+// ---- settings -------------------------------------------------------------------------------------------------
+
+/// Where the local program listens for HTTP unless told otherwise: on this machine alone.
+pub const HTTP_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// The level from which on log lines are written unless told otherwise.
+pub const LOG_LEVEL: Level = Level::Warn;
+/// Characters of a wrong value that are shown with what is wrong with it.
+pub const SETTING_SHOWN_CHARACTERS_MAX: usize = 64;
