@@ -55,7 +55,7 @@ impl OpenError {
             | TantivyError::DeserializeError(_)
             | TantivyError::InternalError(_)
             | TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)) => Self::Damaged { folder, detail },
-            TantivyError::IoError(io)
+            TantivyError::IoError(io) | TantivyError::OpenReadError(OpenReadError::IoError { io_error: io, .. })
                 if matches!(io.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput) =>
             {
                 Self::Damaged { folder, detail }

@@ -80,13 +80,18 @@ impl Writer {
 
     /// Writes the documents by version; returns when what was applied is durable and found.
     pub(super) async fn upsert(&self, documents: Vec<Document>) -> Answer {
+        self.send(documents)?.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Hands the documents to the thread; calls are taken in turn.
+    pub(super) fn send(&self, documents: Vec<Document>) -> Result<oneshot::Receiver<Answer>, WriteError> {
         let (answer, answered) = oneshot::channel();
         let calls = self.calls.as_ref().ok_or(WriteError::Closed)?;
         calls.try_send(Call { documents, answer }).map_err(|error| match error {
             TrySendError::Full(_) => WriteError::Busy,
             TrySendError::Disconnected(_) => WriteError::Closed,
         })?;
-        answered.await.unwrap_or(Err(WriteError::Closed))
+        Ok(answered)
     }
 }
 
@@ -279,5 +284,26 @@ fn guarded<T>(work: impl FnOnce() -> tantivy::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the engine panicked".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_is_busy_and_a_dead_thread_is_closed() {
+        let (calls, received) = sync_channel(1);
+        let (_, closed) = sync_channel(0);
+        let writer = Writer { calls: Some(calls), closed: Mutex::new(closed) };
+        let _waiting = writer.send(Vec::new()).expect("a place in the queue");
+        assert!(matches!(writer.send(Vec::new()), Err(WriteError::Busy)));
+        drop(received);
+        assert!(matches!(writer.send(Vec::new()), Err(WriteError::Closed)));
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_is_a_failure() {
+        assert_eq!(guarded::<()>(|| panic!("a bug")), Err("the engine panicked".to_owned()));
     }
 }
