@@ -144,6 +144,20 @@ mod tests {
         }
     }
 
+    /// What `examples/send_signed.py` and `.mjs` sent, with a key that `openssl` made.
+    #[test]
+    fn what_other_languages_signed_is_genuine() {
+        let file = PublicKeyFile::read(include_bytes!("../testdata/signed/sender.pub.pem")).expect("a public key");
+        let key = SenderKey { jwk: file.jwk, added_at: NOW, revoked_at: None };
+        let project = Project { sender_keys: [(file.key_id.clone(), key)].into(), ..shop() };
+        for jws in [include_str!("../testdata/signed/python.jws"), include_str!("../testdata/signed/javascript.jws")] {
+            let signed = verify_signed(&project, jws, NOW).expect("genuine");
+            assert_eq!(signed.key_id, file.key_id);
+            let report: Value = serde_json::from_slice(&signed.payload).expect("JSON");
+            assert_eq!(report["aws"]["functionName"], "signed-example");
+        }
+    }
+
     #[test]
     fn only_the_project_s_own_keys_count() {
         let (own, foreign) = (Sender::new(1), Sender::new(2));
