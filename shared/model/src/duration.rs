@@ -26,7 +26,8 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 #[must_use]
 pub fn format(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let (unit, unit_ms) = UNITS.into_iter().find(|(_, unit_ms)| ms != 0 && ms % unit_ms == 0).unwrap_or(("s", 1000));
+    let (unit, unit_ms) =
+        UNITS.into_iter().find(|(_, unit_ms)| ms != 0 && ms.is_multiple_of(*unit_ms)).unwrap_or(("s", 1000));
     format!("{}{unit}", ms / unit_ms)
 }
 
