@@ -170,7 +170,7 @@ async fn a_stream_is_open_once() {
 #[tokio::test]
 async fn segments_without_their_meta_file_are_not_touched() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
-    append(&*FileStream::open(dir.path(), settings(&clock)).unwrap(), "key", "data").await;
+    append(&FileStream::open(dir.path(), settings(&clock)).unwrap(), "key", "data").await;
     let meta = dir.path().join(meta::FILE);
     for content in ["", "{}", r#"{"format":2,"shards":4,"salt":1,"unclaimed":1}"#] {
         change(&meta, |bytes| *bytes = content.into());
@@ -345,7 +345,7 @@ async fn records_leave_the_disk_when_their_retention_ends() {
 
     clock.pass(Duration::from_secs(3600 * 2));
     assert_eq!(stream.expire(clock.now()).unwrap(), 1, "a quiet stream ends up empty");
-    assert_eq!(segments(dir.path()), [PathBuf::new(); 0]);
+    assert_eq!(segments(dir.path()), Vec::<PathBuf>::new());
     assert!(append(&stream, "a", "newest").await > new);
     assert_eq!(read_all(&stream).await, ["newest"]);
 }
