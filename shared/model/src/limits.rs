@@ -70,6 +70,12 @@ pub const LOCAL_CHORES_INTERVAL: Duration = Duration::from_secs(5);
 pub const LOAD_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Attempts to connect, one after another, after which `load` gives up.
 pub const LOAD_CONNECT_ATTEMPTS_MAX: u32 = 10;
+/// Deliveries or reads without success, one after another, from which on the local process says that it is not well.
+pub const CONSUMER_FAILURES_MAX: u32 = 5;
+/// Free bytes on the data folder's disk below which `doctor` warns.
+pub const DISK_FREE_BYTES_MIN: u64 = 2 * 1024 * 1024 * 1024;
+/// Files that the local process opens besides one for each connection: segments of the stream and of the index.
+pub const OPEN_FILES_BESIDES_MAX: usize = 1024;
 /// Pause after the system refused to accept a connection (no file descriptors left, mostly).
 pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -337,7 +343,7 @@ pub const LOAD_CONNECTIONS_MAX: u16 = 1024;
 pub const LOAD_DURATION: Duration = Duration::from_secs(10);
 /// Reports per second that `load` can be told to send.
 pub const LOAD_RATE_MAX: u32 = 1_000_000;
-/// Bytes of the smallest report that `load` makes: its names, its times, and a token of 400 bytes.
+/// Bytes of the smallest report that `load` makes: its names, its times, and a token of 370 bytes.
 pub const LOAD_REPORT_BYTES_MIN: u32 = 1000;
 /// Different reports that `load` sends in turn, each time with new ids and times: twenty for each of its functions.
 pub const LOAD_TEMPLATES: usize = 240;
