@@ -427,13 +427,9 @@ impl Parser<'_> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(run) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) else {
-                self.at = self.bytes.len();
-                return Err(self.malformed("the text ends within a string"));
-            };
-            self.at += run;
+            self.at += plain_bytes(self.bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
+                None => return Err(self.malformed("the text ends within a string")),
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
@@ -537,6 +533,29 @@ impl Parser<'_> {
     }
 }
 
+/// How many bytes come before a quote, a backslash or a control character; all of them if there is none. Eight at a time:
+/// most of a report is strings.
+fn plain_bytes(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    // The lowest byte that is 0 has its high bit set in the answer; higher ones may be set wrongly.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & HIGH
+    }
+    let mut rest = text;
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = controls | zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c));
+        if found != 0 {
+            return text.len() - rest.len() + found.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    let in_rest = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+    text.len() - rest.len() + in_rest.unwrap_or(rest.len())
+}
+
 /// A position in a text that was checked to be below 4 GiB.
 #[expect(clippy::cast_possible_truncation, reason = "Document::parse refuses texts of 4 GiB and more")]
 const fn as_u32(position: usize) -> u32 {
@@ -582,6 +601,26 @@ mod tests {
             let rejection = tree(text).expect_err(text);
             assert_eq!(rejection.reason, Reason::Malformed);
             assert!(rejection.detail.starts_with(&format!("not JSON at byte {byte}:")), "{text}: {rejection}");
+        }
+    }
+
+    #[test]
+    fn a_string_ends_at_the_first_byte_that_is_not_plain() {
+        for before in 0..20 {
+            for (end, plain) in [
+                ("\"", false),
+                ("\\", false),
+                ("\n", false),
+                ("\u{1f}", false),
+                (" ", true),
+                ("é", true),
+                ("\u{7f}", true),
+            ] {
+                let text = format!("{}{end}\"\n\\", "!".repeat(before));
+                let expected = if plain { before + end.len() } else { before };
+                assert_eq!(plain_bytes(text.as_bytes()), expected, "{text:?}");
+            }
+            assert_eq!(plain_bytes("~".repeat(before).as_bytes()), before);
         }
     }
 

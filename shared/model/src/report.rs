@@ -34,9 +34,11 @@ impl<'a> Report<'a> {
             let detail = format!("a report is a JSON object, not {}", root.type_of().name());
             return Err(Rejection::new(Reason::InvalidField, detail));
         }
-        let process_id = name(root, &["processId"], PROCESS_ID_BYTES_MAX)?;
-        let request_id = name(root, &["aws", "awsRequestId"], REQUEST_ID_BYTES_MAX)?;
-        let timestamp = timestamp(root)?;
+        let [process_id, aws, timestamp] = root.pick(["processId", "aws", "timestamp"]);
+        let request_id = aws.and_then(|aws| aws.get("awsRequestId"));
+        let process_id = name("processId", process_id, PROCESS_ID_BYTES_MAX)?;
+        let request_id = name("aws.awsRequestId", request_id, REQUEST_ID_BYTES_MAX)?;
+        let timestamp = self::timestamp(timestamp)?;
         Ok(Self { document, process_id, request_id, timestamp })
     }
 
@@ -83,10 +85,9 @@ impl<'a> Report<'a> {
     }
 }
 
-fn name<'a>(root: Value<'_, 'a>, path: &[&str], bytes_max: usize) -> Result<Cow<'a, str>, Rejection> {
-    let field = path.join(".");
+fn name<'a>(field: &str, value: Option<Value<'_, 'a>>, bytes_max: usize) -> Result<Cow<'a, str>, Rejection> {
     let missing = || Rejection::new(Reason::MissingField, format!("{field} is missing; it names the report"));
-    let value = root.path(path).filter(|value| !value.is_null()).ok_or_else(missing)?;
+    let value = value.filter(|value| !value.is_null()).ok_or_else(missing)?;
     let text = match value.type_of() {
         Type::String => value.as_str(),
         Type::Number => value.as_f64().map(|number| Cow::Owned(shortest_decimal(number))),
@@ -112,10 +113,10 @@ fn shortest_decimal(number: f64) -> String {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
-fn timestamp(root: Value<'_, '_>) -> Result<TimestampMs, Rejection> {
+fn timestamp(value: Option<Value<'_, '_>>) -> Result<TimestampMs, Rejection> {
     const RANGE_MS: f64 = 8.64e15; // as ECMAScript: 275,760 years around 1970
     let missing = || Rejection::new(Reason::MissingField, "timestamp is missing; it says when the invocation began");
-    let value = root.get("timestamp").filter(|value| !value.is_null()).ok_or_else(missing)?;
+    let value = value.filter(|value| !value.is_null()).ok_or_else(missing)?;
     let number = match value.type_of() {
         Type::Number => value.as_f64(),
         Type::String => value.as_str().and_then(|text| text.trim().parse().ok()),

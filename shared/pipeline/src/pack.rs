@@ -10,7 +10,9 @@ use tributary_model::{
 };
 use zstd::bulk::Compressor;
 
-/// The level of zstd, by measure (`benches/floor.rs`).
+/// The level of zstd. Measured on a report of 1,154 bytes: level -1 makes 918 of them in 2.1 us, level 1 704 in 4.0 us,
+/// level 3 705 in 5.5 us; on one of 20 kB 3,920 in 14 us, 2,865 in 19 us and 2,845 in 22 us. A byte is written, kept and
+/// read several times over; two microseconds are spent once.
 const LEVEL: i32 = 1;
 
 /// From whom a report came, where it came in, and where it will be kept: all from the verified token, the directory and
@@ -95,4 +97,78 @@ impl Packer {
 fn with_checksum(mut compressor: Compressor<'static>) -> std::io::Result<Compressor<'static>> {
     compressor.include_checksum(true)?;
     Ok(compressor)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::unpack::unpack;
+
+    fn arrival() -> Arrival {
+        Arrival {
+            project: ProjectId::new(&"p".repeat(64)).expect("a project"),
+            account: AccountId::new(&"a".repeat(64)).expect("an account"),
+            region: Region::new(&"r".repeat(32)).expect("a region"),
+            retention: RetentionClass::DEFAULT,
+            token: TokenId::new(&"t".repeat(64)).expect("a token's id"),
+            received_at: TimestampMs(1_795_284_061_937),
+        }
+    }
+
+    fn id() -> ReportId {
+        ReportId::derive(&arrival().project, "p", "r", TimestampMs(1_795_284_061_873))
+    }
+
+    fn packed(bytes: &[u8]) -> Record {
+        pack(&arrival(), id(), Kind::Report, bytes).expect("a record")
+    }
+
+    /// Bytes that no compression makes smaller.
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[0]
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn what_compression_makes_no_smaller_stays_plain() {
+        assert_eq!(packed(b"{}").codec, Codec::Plain);
+        assert_eq!(packed(&noise(10_000)).codec, Codec::Plain);
+        let compressed = packed(&[b' '; 10_000]);
+        assert_eq!((compressed.codec, compressed.payload_bytes), (Codec::Zstd, 10_000));
+        assert!(compressed.payload.len() < 100);
+    }
+
+    #[test]
+    fn the_largest_report_fits_a_record_however_badly_it_compresses() {
+        let largest = noise(tributary_model::limits::REPORT_BYTES_MAX);
+        assert!(packed(&largest).encode().len() <= RECORD_BYTES_MAX);
+        let header = packed(b"").encode().len();
+        assert!(pack(&arrival(), id(), Kind::SignedReport, &noise(RECORD_BYTES_MAX - header)).is_ok());
+        for (bytes, detail) in [
+            (noise(RECORD_BYTES_MAX - header + 1), "the compressed report has 1048577 bytes; the limit is 1048576"),
+            (vec![b' '; RECORD_PAYLOAD_BYTES_MAX + 1], "the report has 1400001 bytes; the limit is 1400000"),
+        ] {
+            let rejection = pack(&arrival(), id(), Kind::SignedReport, &bytes).expect_err(detail);
+            assert_eq!((rejection.reason, rejection.detail.as_str()), (Reason::TooLarge, detail));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_is_unpacked(bytes in proptest::collection::vec(any::<u8>(), 0..3000), repeat in 1usize..4) {
+            let bytes = bytes.repeat(repeat);
+            let record = packed(&bytes);
+            let unpacked = unpack(&record.encode()).expect("what was packed");
+            prop_assert_eq!(unpacked.record, record);
+            prop_assert_eq!(unpacked.report, bytes);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use tributary_model::json::Value;
 use tributary_model::{Report, TokenId};
 
@@ -38,6 +38,9 @@ fn find_elsewhere(report: &Report<'_>, token: &str, found: &mut Vec<Found>) {
     let values = found.len();
     let outside = |at: usize, found: &[Found]| !found.iter().take(values).any(|value| value.span.contains(&at));
     let plain = finder.find_iter(text.as_bytes()).any(|at| outside(at, found));
+    if !plain && memchr(b'\\', text.as_bytes()).is_none() {
+        return;
+    }
     for string in report.document().strings() {
         let span = string.span();
         if string.is_escaped() {

@@ -1,5 +1,7 @@
 //! Trace marks and measures, HTTP and database requests.
 
+use std::fmt;
+
 use tributary_model::TimestampMs;
 use tributary_model::invocation::{DbTrace, HttpTrace, Mark, MarkKind};
 use tributary_model::json::{Type, Value};
@@ -19,7 +21,7 @@ pub(super) struct Span {
 impl Span {
     /// When an entry began, in milliseconds since the invocation's start. A start outside the invocation (Java 1.3.0
     /// counts its end marks from another zero) gives way to the entry's own clock reading, `timestamp`.
-    fn start_ms(&self, reading: &mut Reading, field: &str, entry: &Entry<'_, '_>) -> Option<f64> {
+    fn start_ms(&self, reading: &mut Reading, field: Path, entry: &Entry<'_, '_>) -> Option<f64> {
         let start_ms = reading.number(format_args!("{field}.startTime"), entry.start)?;
         if self.contains(start_ms) {
             return Some(start_ms);
@@ -47,6 +49,16 @@ const fn as_f64(ms: i64) -> f64 {
     ms as f64
 }
 
+/// An item's path: `performanceEntries[3]`.
+#[derive(Clone, Copy)]
+struct Path(&'static str, usize);
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.0, self.1)
+    }
+}
+
 /// The times that entries of all kinds have.
 struct Entry<'d, 'a> {
     start: Option<Value<'d, 'a>>,
@@ -55,7 +67,7 @@ struct Entry<'d, 'a> {
 }
 
 impl Entry<'_, '_> {
-    fn duration_ms(&self, reading: &mut Reading, field: &str) -> Option<f64> {
+    fn duration_ms(&self, reading: &mut Reading, field: Path) -> Option<f64> {
         reading.amount(format_args!("{field}.duration"), self.duration)
     }
 }
@@ -70,7 +82,7 @@ pub(super) fn marks(reading: &mut Reading, span: &Span, entries: Option<Value<'_
 }
 
 fn mark(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>) -> Mark {
-    let field = format!("performanceEntries[{at}]");
+    let field = Path("performanceEntries", at);
     let [name, entry_type, start, duration, timestamp] =
         item.pick(["name", "entryType", "startTime", "duration", "timestamp"]);
     let entry = Entry { start, duration, timestamp };
@@ -84,8 +96,8 @@ fn mark(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>) -> M
         }
         _ => (MarkKind::Mark, name.as_str()),
     };
-    let mut start_ms = span.start_ms(reading, &field, &entry);
-    let duration_ms = entry.duration_ms(reading, &field);
+    let mut start_ms = span.start_ms(reading, field, &entry);
+    let duration_ms = entry.duration_ms(reading, field);
     if kind == MarkKind::Measure && span.language == Language::Java {
         // What the Java agent calls a measure's start is its end.
         start_ms = start_ms.map(|end_ms| end_ms - duration_ms.unwrap_or_default());
@@ -100,7 +112,7 @@ pub(super) fn http_traces(reading: &mut Reading, span: &Span, entries: Option<Va
 }
 
 fn http_trace(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>) -> HttpTrace {
-    let field = format!("httpTraceEntries[{at}]");
+    let field = Path("httpTraceEntries", at);
     let [request, response, start, duration, timestamp] =
         item.pick(["request", "response", "startTime", "duration", "timestamp"]);
     let entry = Entry { start, duration, timestamp };
@@ -115,17 +127,17 @@ fn http_trace(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>
     let status = reading.count(format_args!("{field}.response.statusCode"), status);
     HttpTrace {
         method: if method.is_empty() { "GET".to_owned() } else { method },
-        url: if url.is_empty() { composed_url(reading, &field, &host, request) } else { url },
+        url: if url.is_empty() { composed_url(reading, field, &host, request) } else { url },
         host,
         status: status.and_then(|status| u16::try_from(status).ok()),
-        start_ms: span.start_ms(reading, &field, &entry),
-        duration_ms: entry.duration_ms(reading, &field).filter(|_| answered),
+        start_ms: span.start_ms(reading, field, &entry),
+        duration_ms: entry.duration_ms(reading, field).filter(|_| answered),
     }
 }
 
 /// A URL of its parts, for entries without one. JavaScript writes `http:`, a path with its query, and a query with its
 /// `?`; Python writes each without.
-fn composed_url(reading: &mut Reading, field: &str, host: &str, request: [Option<Value<'_, '_>>; 7]) -> String {
+fn composed_url(reading: &mut Reading, field: Path, host: &str, request: [Option<Value<'_, '_>>; 7]) -> String {
     let [_, _, _, protocol, port, path, query] = request;
     let protocol = reading.text(format_args!("{field}.request.protocol"), protocol);
     let port = reading.text(format_args!("{field}.request.port"), port);
@@ -150,7 +162,7 @@ pub(super) fn db_traces(reading: &mut Reading, span: &Span, entries: Option<Valu
 }
 
 fn db_trace(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>) -> DbTrace {
-    let field = format!("dbTraceEntries[{at}]");
+    let field = Path("dbTraceEntries", at);
     let [request, database, error, start, duration, timestamp] =
         item.pick(["request", "dbType", "error", "startTime", "duration", "timestamp"]);
     let entry = Entry { start, duration, timestamp };
@@ -163,8 +175,8 @@ fn db_trace(reading: &mut Reading, span: &Span, at: usize, item: Value<'_, '_>) 
         target: reading.cut_text(format_args!("{field}.request.key"), target, TEXT_BYTES_MAX),
         host: reading.text(format_args!("{field}.request.hostname"), host),
         failed: error.is_some_and(|error| !matches!(error.raw(), "null" | "false" | "\"\"" | "{}")),
-        start_ms: span.start_ms(reading, &field, &entry),
-        duration_ms: entry.duration_ms(reading, &field),
+        start_ms: span.start_ms(reading, field, &entry),
+        duration_ms: entry.duration_ms(reading, field),
     }
 }
 
