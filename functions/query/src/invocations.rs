@@ -1,6 +1,7 @@
 //! `GET /v1/invocations` and `GET /v1/invocations/{id}`.
 
 use tributary_access::Caller;
+use tributary_model::limits::PAGE_ITEMS_MAX;
 use tributary_model::{Problem, ReportId, TimestampMs};
 use tributary_ports::search::After;
 
@@ -13,14 +14,16 @@ use crate::search::PageRequest;
 
 pub(crate) async fn list(query: &Query, now: TimestampMs, caller: &Caller, text: &str) -> Result<Answer, Failure> {
     let request = PageRequest::read(text, caller, now)?;
-    // One more than asked for tells whether there is a page behind this one.
-    let found = query.search.find(&request.scope, request.sort, request.after, request.limit + 1).await?;
+    // One more than the page holds tells whether there is a page behind it. Where that is more than a search gives, a
+    // full page counts as one that has another behind it, which may turn out to be empty.
+    let asked = (request.limit + 1).min(PAGE_ITEMS_MAX);
+    let found = query.search.find(&request.scope, request.sort, request.after, asked).await?;
+    let mut more = found.len() >= asked;
     let mut page = Page::new();
     let mut last = None;
-    let mut more = false;
-    for (index, invocation) in found.iter().enumerate() {
-        more = index == request.limit || !page.add(invocation)?;
-        if more {
+    for invocation in found.iter().take(request.limit) {
+        if !page.add(invocation)? {
+            more = true;
             break;
         }
         last = Some(After::invocation(request.sort.key, invocation));

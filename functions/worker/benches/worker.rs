@@ -1,4 +1,182 @@
-//! Records per CPU-second through a worker into stores that keep nothing: unpack, normalize, plan and account, without
-//! a store. One thread, so that wall time is CPU time.
+//! Records through a worker into stores that keep nothing: unpack, normalize, plan and account, without a store.
+//!
+//! All work is on one thread that never waits, so that records per second of wall time are records per CPU-second.
+//! `cargo bench -p tributary-worker`
 
-fn main() {}
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench fails as a test does")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use tributary_model::limits::BATCH_RECORDS;
+use tributary_model::{
+    AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId,
+};
+use tributary_pipeline::pack::{Arrival, pack};
+use tributary_ports::ledger::{DeadLetterRow, InvocationRow, TokenRow};
+use tributary_ports::objects::{Condition, Etag, Object};
+use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
+use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
+use tributary_ports::{Ledger, Objects, PortError, PortErrorKind, Search, Upserted};
+use tributary_worker::{Sink, Worker};
+
+const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
+
+/// Takes everything and keeps nothing.
+struct Null;
+
+fn not_asked<T>() -> Result<T, PortError> {
+    Err(PortError::new(PortErrorKind::Invalid, "null", "a worker does not ask this"))
+}
+
+#[async_trait]
+impl Search for Null {
+    async fn upsert(&self, documents: Vec<Document>) -> Result<Vec<Upserted>, PortError> {
+        Ok(vec![Upserted::Applied; black_box(documents).len()])
+    }
+
+    async fn find(&self, _: &Scope, _: Sort, _: Option<After>, _: usize) -> Result<Vec<Invocation>, PortError> {
+        not_asked()
+    }
+
+    async fn get(&self, _: &ProjectId, _: ReportId) -> Result<Option<Document>, PortError> {
+        not_asked()
+    }
+
+    async fn functions(&self, _: &Scope, _: usize) -> Result<Vec<FunctionSummary>, PortError> {
+        not_asked()
+    }
+}
+
+#[async_trait]
+impl Ledger for Null {
+    async fn upsert_invocations(&self, rows: Vec<InvocationRow>) -> Result<Vec<Upserted>, PortError> {
+        Ok(vec![Upserted::Applied; black_box(rows).len()])
+    }
+
+    async fn invocations(&self, _: &[ReportId]) -> Result<Vec<Option<InvocationRow>>, PortError> {
+        not_asked()
+    }
+
+    async fn count_invocations(&self, _: &ProjectId, _: TimestampMs, _: TimestampMs) -> Result<u64, PortError> {
+        not_asked()
+    }
+
+    async fn upsert_dead_letters(&self, _: Vec<DeadLetterRow>) -> Result<(), PortError> {
+        not_asked()
+    }
+
+    async fn dead_letters(&self, _: Option<&str>, _: usize) -> Result<Vec<DeadLetterRow>, PortError> {
+        not_asked()
+    }
+
+    async fn dead_letter(&self, _: &str) -> Result<Option<DeadLetterRow>, PortError> {
+        not_asked()
+    }
+
+    async fn insert_token(&self, _: TokenRow) -> Result<(), PortError> {
+        not_asked()
+    }
+
+    async fn tokens(&self, _: &ProjectId) -> Result<Vec<TokenRow>, PortError> {
+        not_asked()
+    }
+}
+
+#[async_trait]
+impl Objects for Null {
+    async fn put(&self, _: &str, _: Bytes, _: Condition) -> Result<Etag, PortError> {
+        not_asked()
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Object>, PortError> {
+        not_asked()
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+        not_asked()
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), PortError> {
+        not_asked()
+    }
+}
+
+const CAPTURE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/captures/js-02-warm.report.json"));
+
+/// A report of about `bytes` bytes: a captured one of the JavaScript agent without what a small host does not have, and
+/// with so many metrics that the size is right.
+fn report(bytes: usize, number: usize) -> String {
+    let capture: Value = serde_json::from_str(CAPTURE).expect("JSON");
+    let mut report: Value =
+        serde_json::from_str(capture["request"]["body_text"].as_str().expect("a body")).expect("JSON");
+    report["aws"]["awsRequestId"] = format!("69e9a2a7-0000-4000-8000-{number:012}").into();
+    report["timestamp"] = NOW.plus_ms(-1000).0.into();
+    report["plugins"] = json!([]);
+    report["environment"]["os"]["cpus"] = json!([]);
+    report["environment"]["nodejs"] = json!({});
+    report["aws"]["logStreamName"] = json!("");
+    let missing = bytes.saturating_sub(report.to_string().len());
+    let metric = |at| json!({"name": format!("cart_total_{at}"), "n": at * 7919 % 1000});
+    report["custom_metrics"] = (0..missing / 36).map(metric).collect();
+    report.to_string()
+}
+
+fn batch(bytes: usize) -> Batch {
+    let arrival = Arrival {
+        project: ProjectId::new("shop").expect("a project's name"),
+        account: AccountId::new("acme").expect("an account's name"),
+        region: Region::new("local").expect("a region"),
+        retention: RetentionClass::DEFAULT,
+        token: TokenId::new("t1").expect("a token's id"),
+        received_at: NOW,
+    };
+    let record = |number: usize| {
+        let report = report(bytes, number);
+        let id = Report::parse(report.as_bytes()).expect("a report").id(&arrival.project);
+        let record = pack(&arrival, id, Kind::Report, report.as_bytes()).expect("a record");
+        StreamRecord {
+            sequence_number: SequenceNumber(number.to_string().into()),
+            partition_key: id.to_string().into(),
+            arrived_at: NOW,
+            data: record.encode(),
+        }
+    };
+    Batch { shard: ShardId("0".into()), records: (0..BATCH_RECORDS).map(record).collect() }
+}
+
+fn worker(target: Sink) -> Worker {
+    let region = Region::new("local").expect("a region");
+    Worker { target, objects: Arc::new(Null), ledger: Arc::new(Null), region }
+}
+
+fn records(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut group = criterion.benchmark_group("worker");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3)).sample_size(20);
+    for bytes in [1_000, 20_000] {
+        let batch = batch(bytes);
+        let size = report(bytes, 0).len();
+        group.throughput(Throughput::Elements(BATCH_RECORDS as u64));
+        for (store, worker) in
+            [("search", worker(Sink::Search(Arc::new(Null)))), ("ledger", worker(Sink::Ledger(Arc::new(Null))))]
+        {
+            group.bench_function(BenchmarkId::new(store, format_args!("{size} bytes")), |bencher| {
+                bencher.iter(|| {
+                    let handled = runtime.block_on(worker.handle(NOW, &batch));
+                    assert!(handled.redeliver.is_empty());
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, records);
+criterion_main!(benches);
