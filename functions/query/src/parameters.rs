@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use tributary_model::Problem;
-use tributary_model::limits::{PAGE_ITEMS, PAGE_ITEMS_MAX};
+use tributary_model::limits::{PAGE_ITEMS, PAGE_ITEMS_MAX, QUOTED_CHARS_MAX};
 
 /// The parameters of a request, percent-decoded.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<'a> Parameters<'a> {
 }
 
 fn unknown(name: &str, known: &[&str]) -> Problem {
-    let shown: String = name.chars().take(40).collect();
+    let shown: String = name.chars().take(QUOTED_CHARS_MAX).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Problem::bad_request(format!("there is no parameter {shown:?} here; this path takes {known}"))
 }

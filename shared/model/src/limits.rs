@@ -222,7 +222,7 @@ pub const DEAD_LETTER_DETAIL_BYTES_MAX: usize = 1024;
 pub const PARALLELIZATION: usize = 1;
 /// Most concurrent batches of one shard (Lambda: 10).
 pub const PARALLELIZATION_MAX: usize = 10;
-/// The search index commits at least this often while documents wait.
+/// The search index commits at least this often while documents wait; more often only for full batches.
 pub const SEARCH_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Most of that time: an engineer waits for it.
 pub const SEARCH_COMMIT_INTERVAL_MAX: Duration = Duration::from_secs(60);
@@ -230,7 +230,9 @@ pub const SEARCH_COMMIT_INTERVAL_MAX: Duration = Duration::from_secs(60);
 pub const SEARCH_WRITER_BYTES: usize = 30_000_000;
 /// Batches waiting for the search index; beyond it an upsert is throttled. Four shards with ten batches each fit.
 pub const SEARCH_CALLS_MAX: usize = 64;
-/// Documents accepted and not yet committed, beyond which the search index commits at once.
+/// Waiting documents that are worth a commit of the search index before the interval is over: a full batch.
+pub const SEARCH_COMMIT_DOCUMENTS: usize = BATCH_RECORDS;
+/// Documents of one commit of the search index, beyond which no further batch joins it.
 pub const SEARCH_PENDING_MAX: usize = 20_000;
 /// Bytes of a text that is compared exactly in search; a document with a longer one is refused (Lucene's limit).
 pub const SEARCH_TERM_BYTES_MAX: usize = 32_766;
@@ -253,6 +255,8 @@ pub const APPEND_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 4096;
+/// Characters of a word of a request that an error repeats.
+pub const QUOTED_CHARS_MAX: usize = 40;
 /// Terms of a query.
 pub const QUERY_TERMS_MAX: usize = 100;
 /// Depth of parentheses in a query.

@@ -1,5 +1,6 @@
 //! The fields of the language, by the names that an invocation has as JSON, and short ones.
 
+use tributary_model::limits::QUOTED_CHARS_MAX;
 use tributary_ports::search::{BoolField, NumberField, TextField};
 
 /// What a field holds, and so which values it takes.
@@ -87,7 +88,7 @@ fn unknown(name: &str) -> String {
         None => "quote the text to search for its words.".to_owned(),
     };
     let known: Vec<&str> = FIELDS.iter().map(|(field, _, _)| *field).collect();
-    let shown: String = name.chars().take(40).collect();
+    let shown: String = name.chars().take(QUOTED_CHARS_MAX).collect();
     format!("there is no field {shown:?}; {advice} Fields are {} and metric.NAME", known.join(", "))
 }
 
@@ -98,7 +99,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     let near = names.map(|known| (strsim::damerau_levenshtein(name, known), *known));
     // A name far longer than any field's is not compared: the comparison takes the product of both lengths.
     let near = near.filter(|(distance, _)| *distance <= (letters / 3).max(1));
-    if letters > 40 { None } else { near.min().map(|(_, known)| known) }
+    if letters > QUOTED_CHARS_MAX { None } else { near.min().map(|(_, known)| known) }
 }
 
 /// Whether a word begins with the name of a field and goes on with an operator: `duration>500ms` lacks its colon.

@@ -1,5 +1,6 @@
 //! Numbers with units, comparisons and ranges.
 
+use tributary_model::limits::QUOTED_CHARS_MAX;
 use tributary_ports::search::{NumberField, Range};
 
 use super::fields::Measure;
@@ -76,7 +77,7 @@ fn between(operator: &str, from: &str, to: &str, measure: Measure) -> Result<Ran
 
 fn number(text: &str, measure: Measure) -> Result<f64, String> {
     let wrong = || {
-        let shown: String = text.chars().take(40).collect();
+        let shown: String = text.chars().take(QUOTED_CHARS_MAX).collect();
         format!("{shown:?} is no value here; expected a number such as {}", measure.example())
     };
     let (number, unit) = split(text);

@@ -19,9 +19,9 @@ use tributary_model::{
     AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs, TokenId,
 };
 use tributary_pipeline::pack::{Arrival, pack};
+use tributary_ports::Ledger;
 use tributary_ports::contract::search::samples::document;
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
-use tributary_ports::{Ledger, Search};
 use tributary_query::{Handled, Query, handle};
 use tributary_worker::{Sink, Worker};
 
@@ -34,6 +34,8 @@ pub(crate) struct Fixture {
     pub(crate) ledger: Arc<SqliteLedger>,
     keys: Arc<KeyFile>,
     directories: Arc<DirectoryCache>,
+    /// A read token of `shop`.
+    reader: String,
     _folder: TempDir,
 }
 
@@ -62,7 +64,10 @@ impl Fixture {
         let authority = Arc::new(Authority::new(directories.clone()));
         let operators = Some(project("shop"));
         let query = Query { authority, search, ledger: ledger.clone(), objects: objects.clone(), operators };
-        Self { query, objects, ledger, keys, directories, _folder: folder }
+        let reader = String::new();
+        let mut fixture = Self { query, objects, ledger, keys, directories, reader, _folder: folder };
+        fixture.reader = fixture.token("shop", Scope::Read).await;
+        fixture
     }
 
     pub(crate) async fn token(&self, name: &str, scope: Scope) -> String {
@@ -118,16 +123,14 @@ impl Fixture {
     }
 
     pub(crate) async fn read_at(&self, now: TimestampMs, path: &str) -> Value {
-        let token = self.token("shop", Scope::Read).await;
-        let handled = self.send_at(now, Method::GET, path, Some(&token)).await;
+        let handled = self.send_at(now, Method::GET, path, Some(&self.reader)).await;
         assert_eq!(handled.response.status(), 200, "{path}: {:?}", handled.response.body());
         json(&handled.response)
     }
 
     /// Status and detail of a problem for a read token of `shop`.
     pub(crate) async fn problem(&self, path: &str) -> (u16, String) {
-        let token = self.token("shop", Scope::Read).await;
-        problem(&self.send(Method::GET, path, Some(&token)).await.response)
+        problem(&self.send(Method::GET, path, Some(&self.reader)).await.response)
     }
 }
 

@@ -13,8 +13,8 @@ fn invocation(number: u32, received_at: TimestampMs) -> Invocation {
     let mut invocation = samples::invocation(number);
     invocation.timestamp = NOW.plus_ms(-1000 * i64::from(number / 2));
     invocation.received_at = received_at;
-    invocation.duration_ms = (number % 4 != 0).then(|| f64::from(number % 5));
-    invocation.memory.used_percent = (number % 3 != 0).then(|| f64::from(number % 7));
+    invocation.duration_ms = (!number.is_multiple_of(4)).then(|| f64::from(number % 5));
+    invocation.memory.used_percent = (!number.is_multiple_of(3)).then(|| f64::from(number % 7));
     invocation
 }
 
