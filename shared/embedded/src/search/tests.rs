@@ -150,6 +150,16 @@ async fn calls_share_a_commit_and_closing_makes_it() {
 }
 
 #[tokio::test]
+async fn a_full_batch_is_committed_at_once() {
+    let folder = folder();
+    let search = open(folder.path(), ONCE);
+    add(&search, 0..1).await;
+    let full = u32::try_from(limits::SEARCH_COMMIT_DOCUMENTS).expect("a small batch");
+    add(&search, 1..full + 1).await;
+    assert_eq!(count(&search).await, limits::SEARCH_COMMIT_DOCUMENTS + 1);
+}
+
+#[tokio::test]
 async fn after_a_failed_commit_the_same_call_again_succeeds() {
     let folders = folder();
     let (there, away) = (folders.path().join("search"), folders.path().join("away"));

@@ -1,7 +1,9 @@
 //! The one thread that writes: it decides by version, gathers what waits into a commit, and answers once that is durable.
 //!
-//! Commits are shared. A call that comes to an idle index is committed at once; while calls go on coming, the next
-//! commit starts a commit interval after the last one and takes all that waited with it.
+//! Commits are shared. A call that comes to an idle index is committed at once; while small calls go on coming, the next
+//! commit starts a commit interval after the last one. Documents that are worth a commit of their own do not wait: a
+//! consumer that catches up sends its next batch only after the answer to this one. Every commit takes all calls with it
+//! that came while the one before was made.
 //!
 //! An answer never rests on what a crash could take back: a call that met a document which is accepted but not committed
 //! (its own or another's) is answered together with that document's commit, whatever the outcome was.
@@ -151,14 +153,21 @@ impl Thread {
 
     /// Accepts further calls until the next commit is due.
     fn gather(&mut self, calls: &Receiver<Call>) {
-        let due = self.committed_at.map(|at| at + self.commit_interval);
         while !self.waiting.is_empty() && self.pending.len() < limits::SEARCH_PENDING_MAX {
-            let remaining = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
-            match calls.recv_timeout(remaining) {
+            match calls.recv_timeout(self.until_due()) {
                 Ok(call) => self.accept(call),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// How long the next commit may wait for company. Zero still lets in the calls that are waiting already.
+    fn until_due(&self) -> Duration {
+        if self.pending.len() >= limits::SEARCH_COMMIT_DOCUMENTS {
+            return Duration::ZERO;
+        }
+        let due = self.committed_at.map(|at| at + self.commit_interval);
+        due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
     }
 
     /// Decides for each document and hands those that apply to the engine.
@@ -246,7 +255,11 @@ impl Thread {
     /// Drops everything since the last commit.
     fn fail(&mut self, reason: &str) {
         self.pending.clear();
-        self.writer = None;
+        let writer = self.writer.take();
+        let _closed = guarded(move || {
+            drop(writer);
+            Ok(())
+        });
         for waiting in self.waiting.drain(..) {
             drop(waiting.answer.send(Err(WriteError::Failed(reason.to_owned()))));
         }
