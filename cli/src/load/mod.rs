@@ -25,11 +25,14 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::time::Instant;
 use tributary_model::limits::{
-    LOAD_CONNECTIONS, LOAD_CONNECTIONS_MAX, LOAD_DURATION, LOAD_RATE_MAX, LOAD_REPORT_BYTES_MIN, REPORT_BYTES_MAX,
+    LOAD_ANSWER_TIMEOUT, LOAD_CONNECTIONS, LOAD_CONNECTIONS_MAX, LOAD_DURATION, LOAD_RATE_MAX, LOAD_REPORT_BYTES_MIN,
+    REPORT_BYTES_MAX,
 };
 use tributary_model::{Rejection, TimestampMs, duration};
 
@@ -39,11 +42,13 @@ use self::receipts::Receipts;
 use self::sender::Run;
 use self::source::Source;
 use self::summary::Tally;
+use self::template::Template;
+use crate::clock;
 
 pub use self::latency::Latencies;
 pub use self::summary::{Failure, Failures, Summary};
 
-/// How much of what is sent. Without a duration and a count, sending ends after [`LOAD_DURATION`].
+/// Sends realistic reports and says what became of them.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LoadArguments {
     /// Reports per second over all connections; as many as the collector takes if not given
@@ -129,10 +134,20 @@ pub enum LoadError {
 /// If nothing could be sent. What happened to reports, the collector's end included, is in the summary
 /// ([`Summary::problem`] says whether it is a success).
 pub fn run(options: Options) -> Result<Summary, LoadError> {
-    #[expect(clippy::disallowed_methods, reason = "the command's entry: every instant is counted from this reading")]
-    let now = TimestampMs::from_system(SystemTime::now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LoadError::Runtime)?;
-    runtime.block_on(send(options, now, interrupt()))
+    runtime.block_on(send(options, clock::now(), interrupt()))
+}
+
+/// One report as they are sent, of an invocation that ended now, of about so many bytes.
+///
+/// # Errors
+/// Never for the captures that are compiled in; tests hold that.
+pub fn sample(bytes: usize, token: &str) -> Result<Vec<u8>, LoadError> {
+    let mut random = StdRng::from_rng(&mut rand::rng());
+    let template = Template::new("", &report::make(token, Some(bytes), &mut random)?)?;
+    let mut request = Vec::new();
+    template.fill(&mut request, clock::now(), &mut random);
+    Ok(request.split_off(request.len() - template.body_bytes()))
 }
 
 /// Ends with Ctrl-C, or never if the system does not tell of it.
@@ -150,7 +165,7 @@ async fn send(options: Options, now: TimestampMs, interrupt: impl Future<Output 
     let addresses = endpoint.resolve().await?;
     let receipts = arguments.receipts.map(open_receipts).transpose()?;
     let size = arguments.size.and_then(|size| usize::try_from(size).ok());
-    let seed = arguments.seed.unwrap_or(now.0.unsigned_abs());
+    let seed = arguments.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let source = Source::new(&head, &token, size, seed, (begun, now))?;
     let duration = arguments.duration.or(arguments.count.is_none().then_some(LOAD_DURATION));
     let begun = Instant::now();
@@ -160,6 +175,7 @@ async fn send(options: Options, now: TimestampMs, interrupt: impl Future<Output 
         source: RefCell::new(source),
         tally: RefCell::new(Tally::default()),
         receipts,
+        answer_timeout: LOAD_ANSWER_TIMEOUT,
     });
     let ended = tokio::select! {
         ended = sender::send(&run, arguments.connections, interrupt) => ended,

@@ -15,8 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
-use tributary_model::duration;
-use tributary_model::limits::{LOAD_ANSWER_TIMEOUT, LOAD_ATTEMPT_PAUSE, LOAD_ATTEMPTS_MAX, LOAD_CONNECT_TIMEOUT};
+use tributary_model::limits::{LOAD_ATTEMPT_PAUSE, LOAD_ATTEMPTS_MAX, LOAD_CONNECT_TIMEOUT};
 
 use super::pace::Pace;
 use super::receipts::Receipts;
@@ -34,6 +33,10 @@ pub(super) struct Run {
     pub(super) source: RefCell<Source>,
     pub(super) tally: RefCell<Tally>,
     pub(super) receipts: Option<RefCell<Receipts>>,
+    /// [`LOAD_ANSWER_TIMEOUT`]; a test makes it short.
+    ///
+    /// [`LOAD_ANSWER_TIMEOUT`]: tributary_model::limits::LOAD_ANSWER_TIMEOUT
+    pub(super) answer_timeout: Duration,
 }
 
 /// Why sending ended before its time.
@@ -109,7 +112,7 @@ enum Broken {
     Io(#[from] io::Error),
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("no answer within {}", duration::format(LOAD_ANSWER_TIMEOUT))]
+    #[error("no answer in time")]
     Timeout(#[from] Elapsed),
     #[error(transparent)]
     Stop(Stop),
@@ -143,7 +146,7 @@ impl Connection {
 
     async fn send_one(&mut self, run: &Run, from: Instant) -> Result<(), Stop> {
         let report_bytes = run.source.borrow_mut().next(Instant::now(), &mut self.request);
-        let exchange = timeout(LOAD_ANSWER_TIMEOUT, self.exchange(run, from, report_bytes));
+        let exchange = timeout(run.answer_timeout, self.exchange(run, from, report_bytes));
         let error = match exchange.await.map_err(Broken::from).flatten() {
             Ok(()) => return Ok(()),
             Err(Broken::Stop(stop)) => return Err(stop),
