@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! The tributary program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tributary::main()
+}

@@ -1,5 +1,7 @@
 //! The data folder's certificate authority: what it signs verifies, on every name, after a restart, and nowhere else.
 
+#![expect(clippy::expect_used, reason = "a test's own words for what went wrong")]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The HTTP server on the wire: its limits, its deadlines, and what it does with more than one request.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own words for what went wrong")]
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tributary_access::problem_response;
 use tributary_model::limits;
 use tributary_model::problem::Problem;
 
@@ -57,6 +58,7 @@ where
         .max_header_size(shared.settings.header_bytes_max)
         .max_buf_size(limits::READ_BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(Watched::new(stream, Arc::clone(&progress))), service);
+    let _open = stopping.clone(); // the server's stop waits until all of these are gone
     let end = drive(&mut connection, &progress, &shared, stopping).await;
     let mut stream = connection.into_parts().io.into_inner().into_inner();
     match end {
@@ -136,7 +138,7 @@ async fn answer<A: Answer>(
 
 /// An answer after which the connection can't go on, since the request was not read to its end.
 fn last_answer(problem: &Problem) -> Response<Bytes> {
-    let mut response = respond::problem(problem);
+    let mut response = problem_response(problem);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -147,7 +149,7 @@ async fn guarded(answering: impl Future<Output = Response<Bytes>>) -> Response<B
     poll_fn(|cx: &mut Context<'_>| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx))) {
         Ok(poll) => poll,
         Err(_panic) => {
-            Poll::Ready(respond::problem(&Problem::internal_error("the request met a bug; the log says where")))
+            Poll::Ready(problem_response(&Problem::internal_error("the request met a bug; the log says where")))
         }
     })
     .await

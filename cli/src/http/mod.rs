@@ -7,7 +7,7 @@
 mod body;
 mod connection;
 mod progress;
-pub mod respond;
+mod respond;
 mod server;
 pub mod tls;
 mod watched;

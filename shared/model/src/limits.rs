@@ -171,6 +171,8 @@ pub const STREAM_SEGMENT_AGE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 pub const STREAM_INDEX_INTERVAL_BYTES: u64 = 256 * 1024;
 /// Bytes of a closed segment's index, read whole when the stream is opened: that of a segment of more than 4 GB.
 pub const STREAM_INDEX_BYTES_MAX: u64 = 512 * 1024;
+/// Bytes of the file of a stream's fixed facts; it has about 90.
+pub const STREAM_META_BYTES_MAX: u64 = 4096;
 /// Bytes read from a segment at once.
 pub const STREAM_CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes of the log looked at for one page; the shards share the log, so a page may end before it is full.
@@ -272,8 +274,6 @@ pub const PAGE_BYTES_MAX: usize = 5_000_000;
 pub const SEARCH_FROM_AGO: Duration = REPORT_AGE_MAX;
 /// How far ahead a search ends unless told otherwise, for the same reason.
 pub const SEARCH_TO_AHEAD: Duration = REPORT_AHEAD_MAX;
-/// Pages of dead letters that are looked through for one answer: most may belong to other projects.
-pub const DEAD_LETTER_PAGES_MAX: usize = 10;
 /// Functions of one answer of `GET /v1/functions`.
 pub const FUNCTIONS_MAX: usize = 1000;
 /// Bytes of a paging cursor.

@@ -1,0 +1,122 @@
+//! Real reports of the published agents, as they were captured on the wire: what `up --sample` sends, and what `load`
+//! makes its reports of.
+
+use serde_json::Value;
+use tributary_model::TimestampMs;
+
+macro_rules! captures {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/captures/", $name, ".report.json")))),*]
+    };
+}
+
+/// Name and captured request.
+static CAPTURED: &[(&str, &str)] = captures![
+    "js-01-cold-start",
+    "js-02-warm",
+    "js-03-warm-callback-style",
+    "js-04-context-succeed",
+    "js-05-error-thrown-sync",
+    "js-06-error-rejected-promise",
+    "js-07-error-callback-string",
+    "js-08-error-context-fail-object",
+    "js-09-metrics-and-labels",
+    "js-10-trace-marks",
+    "js-11-http-trace",
+    "js-12-event-info-apiGateway",
+    "js-12-event-info-kinesis",
+    "js-12-event-info-s3",
+    "js-12-event-info-sqs",
+    "js-13-timeout-window",
+    "js-14-unhandled-rejection",
+    "js-20-core-only-no-plugins",
+    "js-23-config-object",
+    "js-24-sam-local",
+    "js-30-profiler-cpu",
+    "js-33-logger",
+    "py-01-cold-start",
+    "py-02-warm",
+    "py-03-error-raised",
+    "py-04-error-reported-by-call",
+    "py-05-metrics-and-labels",
+    "py-06-trace-marks",
+    "py-07-http-trace",
+    "py-08-event-info-alb",
+    "py-08-event-info-apiGateway",
+    "py-08-event-info-kinesis",
+    "py-08-event-info-s3",
+    "py-08-event-info-sqs",
+    "py-09-timeout-window",
+    "py-10-step-function",
+    "py-30-profiler",
+    "py-31-logger",
+];
+
+/// The captured reports, each with its name.
+///
+/// # Errors
+/// Never for what is compiled in; a test holds that.
+pub(crate) fn reports() -> Result<Vec<(&'static str, Value)>, serde_json::Error> {
+    CAPTURED.iter().map(|(name, capture)| Ok((*name, body(capture)?))).collect()
+}
+
+fn body(capture: &str) -> Result<Value, serde_json::Error> {
+    let capture: Value = serde_json::from_str(capture)?;
+    let text = capture.pointer("/request/body_text").and_then(Value::as_str).unwrap_or_default();
+    serde_json::from_str(text)
+}
+
+/// Moves the report to begin at `begin`: every instant in it by as much.
+pub(crate) fn move_to(report: &mut Value, begin: TimestampMs) {
+    let Some(old) = report.get("timestamp").and_then(Value::as_f64) else { return };
+    shift(report, begin.0, old);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "instants of this age are exact")]
+fn shift(value: &mut Value, begin_ms: i64, old_ms: f64) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field.as_f64() {
+                    Some(at) if ["timestamp", "timestampEnd", "load_time"].contains(&name.as_str()) => {
+                        *field = Value::from(begin_ms + (at - old_ms) as i64);
+                    }
+                    _ => shift(field, begin_ms, old_ms),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| shift(item, begin_ms, old_ms)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_model::Report;
+
+    use super::*;
+
+    #[test]
+    fn every_capture_is_a_report() {
+        for (name, report) in reports().expect("JSON") {
+            let bytes = serde_json::to_vec(&report).expect("JSON");
+            Report::parse(&bytes).expect(name);
+        }
+    }
+
+    #[test]
+    fn all_instants_of_a_report_move_together() {
+        let mut report = serde_json::json!({
+            "timestamp": 1_795_284_082_689_u64, "timestampEnd": 1_795_284_082_700_u64, "duration": 5,
+            "environment": {"agent": {"load_time": 1_795_284_082_408.5}},
+            "performanceEntries": [{"timestamp": 1_795_284_082_691_u64, "startTime": 2.9}],
+        });
+        move_to(&mut report, TimestampMs(2_000_000_000_000));
+        let expected = serde_json::json!({
+            "timestamp": 2_000_000_000_000_u64, "timestampEnd": 2_000_000_000_011_u64, "duration": 5,
+            "environment": {"agent": {"load_time": 1_999_999_999_720_u64}},
+            "performanceEntries": [{"timestamp": 2_000_000_000_002_u64, "startTime": 2.9}],
+        });
+        assert_eq!(report, expected);
+    }
+}

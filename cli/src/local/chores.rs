@@ -1,0 +1,120 @@
+//! What has to be done now and then: read the directory again, delete what the stream need not keep, set gauges, write
+//! the log.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tributary_access::DirectoryCache;
+use tributary_embedded::objects::FileObjects;
+use tributary_embedded::stream::FileStream;
+use tributary_model::limits::{LOCAL_CHORES_INTERVAL, LOCAL_DIRECTORY_REFRESH};
+use tributary_model::{Level, TimestampMs};
+use tributary_telemetry::{Facts, Metrics, Telemetry};
+
+use super::Opened;
+use super::consumers::Consumers;
+use crate::clock;
+
+/// The chores, until they are stopped.
+pub(super) struct Chores {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Chores {
+    pub(super) fn start(opened: &Opened, consumers: &Consumers, telemetry: &Arc<Telemetry>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let work = Work {
+            directories: Arc::clone(&opened.directories),
+            objects: Arc::clone(&opened.stores.objects),
+            stream: opened.own_stream.clone(),
+            consumers: consumers.clone(),
+            telemetry: Arc::clone(telemetry),
+            complained: None,
+        };
+        Self { stop, task: tokio::spawn(work.run(stopped)) }
+    }
+
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(true); // an error means that it has ended
+        let _ = self.task.await; // likewise
+    }
+}
+
+struct Work {
+    directories: Arc<DirectoryCache>,
+    objects: Arc<FileObjects>,
+    stream: Option<Arc<FileStream>>,
+    consumers: Consumers,
+    telemetry: Arc<Telemetry>,
+    /// The last complaint about the directory: the same again is not logged every second.
+    complained: Option<String>,
+}
+
+impl Work {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut often = tokio::time::interval(LOCAL_DIRECTORY_REFRESH);
+        let mut seldom = tokio::time::interval(LOCAL_CHORES_INTERVAL);
+        loop {
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                _ = often.tick() => self.refresh().await,
+                _ = seldom.tick() => self.tidy().await,
+            }
+        }
+    }
+
+    async fn refresh(&mut self) {
+        let now = clock::now();
+        let refreshed = self.directories.refresh(&*self.objects, now).await;
+        let complaint = refreshed.err().map(|error| error.to_string());
+        if let Some(error) = complaint.clone().filter(|_| complaint != self.complained) {
+            self.telemetry.emit(now, &ChoreFacts { chore: "directory", error });
+        }
+        self.complained = complaint;
+        let telemetry = Arc::clone(&self.telemetry);
+        let _ = tokio::task::spawn_blocking(move || telemetry.flush()).await; // what can't be written is counted there
+    }
+
+    async fn tidy(&self) {
+        let now = clock::now();
+        let metrics = self.telemetry.metrics();
+        if let Some(age_ms) = self.directories.age_ms(now) {
+            metrics.set_directory_age_ms(u64::try_from(age_ms).unwrap_or(0));
+        }
+        self.consumers.measure(metrics, now).await;
+        let Some(stream) = self.stream.clone() else { return };
+        metrics.set_stream_bytes(stream.health().bytes);
+        self.expire(stream, now).await;
+    }
+
+    async fn expire(&self, stream: Arc<FileStream>, now: TimestampMs) {
+        let expired = tokio::task::spawn_blocking(move || stream.expire(now)).await;
+        if let Ok(Err(error)) = expired {
+            self.telemetry.emit(now, &ChoreFacts { chore: "stream retention", error: error.to_string() });
+        }
+    }
+}
+
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await; // an error means that nobody is left who could tell: the same
+}
+
+/// A chore that failed; it is tried again.
+#[derive(Serialize)]
+struct ChoreFacts {
+    chore: &'static str,
+    error: String,
+}
+
+impl Facts for ChoreFacts {
+    const EVENT: &'static str = "local.chore";
+
+    fn level(&self) -> Level {
+        Level::Error
+    }
+
+    fn count(&self, _metrics: &Metrics) {}
+}
