@@ -1,3 +1,7 @@
 //! The `tributary` program, as the whole-system tests start it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tributary::main()
+}
