@@ -3,6 +3,7 @@
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tributary_model::limits;
@@ -34,8 +35,10 @@ struct Waiting {
     commit: Arc<Commit>,
     /// Bytes of the commit under way.
     under_way: usize,
-    /// Whether the committer sleeps.
-    idle: bool,
+    /// Appends whose frames these are.
+    appends: usize,
+    /// At how many appends the committer is to be woken; none while it is at work.
+    wake_at: Option<usize>,
     closed: bool,
 }
 
@@ -91,7 +94,8 @@ impl Queue {
             next,
             commit: Arc::default(),
             under_way: 0,
-            idle: false,
+            appends: 0,
+            wake_at: None,
             closed: false,
         };
         Self { waiting: Mutex::new(waiting), wake: Condvar::new(), bytes_max, shards, salt }
@@ -111,7 +115,9 @@ impl Queue {
         }
         let ticket = Ticket { commit: Arc::clone(&waiting.commit), first: waiting.next, count: entries.len() };
         waiting.encode(entries, clock.now().0, self.shards, self.salt);
-        if mem::take(&mut waiting.idle) {
+        waiting.appends += 1;
+        if waiting.wake_at.is_some_and(|appends| waiting.appends >= appends) {
+            waiting.wake_at = None;
             drop(waiting);
             self.wake.notify_one();
         }
@@ -124,21 +130,31 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Waits for frames and swaps them for `spare`, which is empty; none once the queue is closed and empty.
-    fn take(&self, mut spare: Vec<u8>) -> Option<Group> {
+    /// Waits for frames, then for a moment until there are about as many as before: those whom the last commit answered
+    /// are likely to come back, and every fsync that they share is one less. None once the queue is closed and empty.
+    /// `spare` is the empty buffer for the next frames.
+    fn take(&self, mut spare: Vec<u8>, before: &Before) -> Option<Group> {
         let mut waiting = lock(&self.waiting);
         while waiting.frames.is_empty() {
             if waiting.closed {
                 return None;
             }
-            waiting.idle = true;
+            waiting.wake_at = Some(1);
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let enough = before.appends - before.appends / 4;
+        if waiting.appends < enough && !waiting.closed {
+            waiting.wake_at = Some(enough);
+            let gather = before.took.min(limits::STREAM_GATHER_MAX);
+            waiting = self.wake.wait_timeout(waiting, gather).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.wake_at = None;
         mem::swap(&mut waiting.frames, &mut spare);
         waiting.under_way = spare.len();
         let (first, next) = (waiting.first, waiting.next);
         waiting.first = next;
-        Some(Group { frames: spare, first, last: next - 1, commit: mem::take(&mut waiting.commit) })
+        let appends = mem::take(&mut waiting.appends);
+        Some(Group { frames: spare, appends, first, last: next - 1, commit: mem::take(&mut waiting.commit) })
     }
 
     fn ended(&self) {
@@ -157,9 +173,17 @@ impl Waiting {
     }
 }
 
+/// The commit before: how many appends it held, and how long it took.
+#[derive(Default)]
+struct Before {
+    appends: usize,
+    took: Duration,
+}
+
 /// Frames that are committed together. Dropped without a result, it answers that there is none.
 struct Group {
     frames: Vec<u8>,
+    appends: usize,
     first: u64,
     last: u64,
     commit: Arc<Commit>,
@@ -187,8 +211,11 @@ impl Drop for Closing<'_> {
 pub(super) fn run(queue: &Queue, log: &Log, clock: &Clock, durable: &watch::Sender<u64>) {
     let _closing = Closing(queue);
     let mut spare = Vec::new();
-    while let Some(mut group) = queue.take(mem::take(&mut spare)) {
+    let mut before = Before::default();
+    while let Some(mut group) = queue.take(mem::take(&mut spare), &before) {
+        let begun = Instant::now();
         let result = log.commit(group.first, &group.frames, clock.now());
+        before = Before { appends: group.appends, took: begun.elapsed() };
         queue.ended();
         match result {
             Ok(()) => {

@@ -13,8 +13,6 @@ use crate::files;
 pub(super) const FILE: &str = "meta.json";
 /// The format that this build reads and writes.
 const FORMAT: u32 = 1;
-/// Bytes of the file at most; it has about 90.
-const BYTES_MAX: u64 = 4096;
 
 /// A stream's fixed facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +43,7 @@ impl Meta {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let meta: Self = serde_json::from_reader(io::Read::take(file, BYTES_MAX))
+        let meta: Self = serde_json::from_reader(io::Read::take(file, limits::STREAM_META_BYTES_MAX))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if meta.format != FORMAT || !(1..=limits::STREAM_SHARDS_MAX).contains(&meta.shards) {
             let detail = format!(
