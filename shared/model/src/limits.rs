@@ -72,6 +72,8 @@ pub const LOAD_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 pub const LOAD_CONNECT_ATTEMPTS_MAX: u32 = 10;
 /// Deliveries or reads without success, one after another, from which on the local process says that it is not well.
 pub const CONSUMER_FAILURES_MAX: u32 = 5;
+/// Threads that serve HTTP in the local process.
+pub const HTTP_THREADS_MAX: u16 = 64;
 /// Free bytes on the data folder's disk below which `doctor` warns.
 pub const DISK_FREE_BYTES_MIN: u64 = 2 * 1024 * 1024 * 1024;
 /// Files that the local process opens besides one for each connection: segments of the stream and of the index.
@@ -112,7 +114,7 @@ pub const METRICS_MAX: usize = 1000;
 pub const METRIC_NAME_BYTES_MAX: usize = 512;
 /// Bytes of a metric's text; a longer one is cut. The agents' documents say 1,024 characters and do not hold to it.
 pub const METRIC_TEXT_BYTES_MAX: usize = 8 * 1024;
-/// Labels of an invocation.
+/// Labels that a report may bring; the automatic ones that normalize adds come on top.
 pub const LABELS_MAX: usize = 200;
 /// Bytes of a label. The agents enforce 128 characters.
 pub const LABEL_BYTES_MAX: usize = 512;
@@ -243,6 +245,9 @@ pub const SEARCH_PENDING_MAX: usize = 20_000;
 pub const SEARCH_TERM_BYTES_MAX: usize = 32_766;
 /// Threads that merge segments of the search index.
 pub const SEARCH_MERGE_THREADS: usize = 1;
+/// Documents of a segment of the search index up to which size does not matter for a merge. At Tantivy's default of 10,000
+/// a commit of 100 documents costs 39 ms of CPU, merges included; at 1,000 it costs 22 ms.
+pub const SEARCH_SMALL_SEGMENT_DOCUMENTS: u32 = 1000;
 /// Share of replaced documents in a segment of the search index beyond which it is written anew.
 pub const SEARCH_REPLACED_SHARE_MAX: f32 = 0.3;
 /// Decompressed blocks of stored documents kept per segment of the search index (16 kB each, or one large document).

@@ -116,6 +116,7 @@ fn open_writer(index: &Index) -> tantivy::Result<IndexWriter> {
         .build();
     let writer = index.writer_with_options(options)?;
     let mut policy = LogMergePolicy::default();
+    policy.set_min_layer_size(limits::SEARCH_SMALL_SEGMENT_DOCUMENTS);
     policy.set_del_docs_ratio_before_merge(limits::SEARCH_REPLACED_SHARE_MAX);
     writer.set_merge_policy(Box::new(policy));
     Ok(writer)
