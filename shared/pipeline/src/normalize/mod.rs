@@ -44,7 +44,8 @@ impl Language {
     }
 }
 
-/// The parts of a report. What is under a key that this build doesn't know is kept as it is.
+/// The parts of a report.
+#[derive(Default)]
 struct Parts<'d, 'a> {
     install_method: Option<Value<'d, 'a>>,
     duration: Option<Value<'d, 'a>>,
@@ -64,64 +65,36 @@ struct Parts<'d, 'a> {
 }
 
 impl<'d, 'a> Parts<'d, 'a> {
+    /// In one pass; of several equal keys the last counts. What is under a key that this build doesn't know is kept.
     fn of(reading: &mut Reading, report: &'d Report<'a>) -> Self {
-        const KEYS: [&str; 18] = [
-            "installMethod",
-            "duration",
-            "timestampEnd",
-            "coldstart",
-            "aws",
-            "environment",
-            "disk",
-            "errors",
-            "custom_metrics",
-            "labels",
-            "plugins",
-            "performanceEntries",
-            "httpTraceEntries",
-            "dbTraceEntries",
-            "eventType",
-            // The token's place, which no invocation shows, and what names the report.
-            "client_id",
-            "processId",
-            "timestamp",
-        ];
-        let unknown = |key: Value<'_, '_>, value: Value<'_, '_>| reading.keep_unknown("", key, value);
-        let [
-            install_method,
-            duration,
-            timestamp_end,
-            coldstart,
-            aws,
-            environment,
-            disk,
-            errors,
-            metrics,
-            labels,
-            plugins,
-            marks,
-            http,
-            db,
-            event_type,
-            ..,
-        ] = report.root().pick_or(KEYS, unknown);
-        Self {
-            install_method,
-            duration,
-            timestamp_end,
-            coldstart,
-            aws,
-            environment,
-            disk,
-            errors,
-            metrics,
-            labels,
-            plugins,
-            marks,
-            http,
-            db,
-            event_type,
+        let mut parts = Self::default();
+        for (key, value) in report.root().entries() {
+            let part = match key.as_str().as_deref() {
+                Some("installMethod") => &mut parts.install_method,
+                Some("duration") => &mut parts.duration,
+                Some("timestampEnd") => &mut parts.timestamp_end,
+                Some("coldstart") => &mut parts.coldstart,
+                Some("aws") => &mut parts.aws,
+                Some("environment") => &mut parts.environment,
+                Some("disk") => &mut parts.disk,
+                Some("errors") => &mut parts.errors,
+                Some("custom_metrics") => &mut parts.metrics,
+                Some("labels") => &mut parts.labels,
+                Some("plugins") => &mut parts.plugins,
+                Some("performanceEntries") => &mut parts.marks,
+                Some("httpTraceEntries") => &mut parts.http,
+                Some("dbTraceEntries") => &mut parts.db,
+                Some("eventType") => &mut parts.event_type,
+                // The token's place, which no invocation shows, and what names the report.
+                Some("client_id" | "processId" | "timestamp") => continue,
+                _ => {
+                    reading.keep_unknown("", key, value);
+                    continue;
+                }
+            };
+            *part = Some(value);
         }
+        parts
     }
 }
 
