@@ -34,7 +34,8 @@ pub struct Invocation {
     pub timestamp_end: Option<TimestampMs>,
     /// When the collector took the report in.
     pub received_at: TimestampMs,
-    /// How long the function ran, the agent's overhead included. Null if the agent could not say.
+    /// How long the function ran, the agent's overhead included; without the agent's own measure (a timeout in Java) the
+    /// difference of `timestamp_end` and `timestamp`. Null if the report says neither.
     pub duration_ms: Option<f64>,
     /// Whether this was the first invocation in its process.
     pub coldstart: bool,
@@ -175,7 +176,8 @@ pub struct MemoryInfo {
     pub host_free_mib: Option<f64>,
 }
 
-/// Processor time of the process within the invocation; null where the agent gives no start or end.
+/// Processor time of the process within the invocation; null where the agent gives no start or end. Go counts in whole
+/// seconds. Java's start is that of the agent's loading, so that only cold starts have a time, with that loading in it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CpuInfo {
     /// In the function's own code, milliseconds (Linux counts in steps of 10).
