@@ -1,9 +1,8 @@
 //! What triggered the function, and the step function's execution it belongs to.
 
 use tributary_model::invocation::{Metric, StepFunction};
-use tributary_model::json::Value;
 
-use super::reading::{Reading, whole};
+use super::reading::whole;
 
 /// How the names of the event-info plugin's metrics begin.
 pub(super) const EVENT_INFO: &str = "@iopipe/event-info.";
@@ -54,11 +53,6 @@ fn text_metric<'m>(metrics: &'m [Metric], path: &str) -> Option<&'m str> {
 
 fn event_info<'m>(metrics: &'m [Metric], path: &str) -> Option<&'m Metric> {
     metrics.iter().rev().find(|metric| metric.name.strip_prefix(EVENT_INFO) == Some(path))
-}
-
-/// The report's own `eventType`.
-pub(super) fn event_type(reading: &mut Reading, value: Option<Value<'_, '_>>) -> String {
-    reading.name("eventType", value, 64)
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ pub fn normalize(record: &Record, report: &Report<'_>) -> Invocation {
     let error = errors::error(reading, parts.errors);
     let timeout = is_labelled(labels::TIMEOUT) || error.as_ref().is_some_and(errors::is_timeout);
     let metrics = metrics::metrics(reading, parts.metrics);
-    let event_type = event::event_type(reading, parts.event_type);
+    let event_type = reading.text("eventType", parts.event_type);
     let event_source = event::event_source(&event_type, &metrics, &labelled);
     let span = Span { start: report.timestamp(), duration_ms, language: Language::of(&system.agent.runtime) };
     let mut invocation = Invocation {
