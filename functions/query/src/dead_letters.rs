@@ -9,7 +9,8 @@ use serde::Serialize;
 use tributary_access::Caller;
 use tributary_model::Problem;
 use tributary_model::dead_letter::DeadLetter;
-use tributary_model::limits::{CURSOR_BYTES_MAX, DEAD_LETTER_PAGES_MAX, PAGE_ITEMS_MAX};
+use tributary_model::limits::CURSOR_BYTES_MAX;
+use tributary_ports::PortError;
 use tributary_ports::ledger::DeadLetterRow;
 
 use crate::Query;
@@ -32,34 +33,36 @@ fn visible(query: &Query, caller: &Caller, row: &DeadLetterRow) -> bool {
     }
 }
 
-/// The ledger lists the dead letters of all projects; those of others are passed over, [`DEAD_LETTER_PAGES_MAX`] pages
-/// of them at most, so that a page may be short, or empty, and still have a `next`.
 pub(crate) async fn list(query: &Query, caller: &Caller, text: &str) -> Result<Answer, Failure> {
     let parameters = Parameters::read(text, &["limit", "cursor"])?;
     let limit = parameters.limit()?;
-    let mut after = parameters.text("cursor").map(place).transpose()?;
+    let after = parameters.text("cursor").map(place).transpose()?;
+    // One more than the page holds tells whether there is a page behind it.
+    let rows = rows(query, caller, after.as_deref(), limit + 1).await?;
     let mut page = Page::new();
-    let mut items = 0;
-    for _ in 0..DEAD_LETTER_PAGES_MAX {
-        let rows = query.ledger.dead_letters(after.as_deref(), PAGE_ITEMS_MAX).await?;
-        if rows.is_empty() {
-            return page.answer(None);
+    let mut last = None;
+    for (items, row) in rows.iter().enumerate() {
+        if items == limit || !page.add(row)? {
+            return page.answer(last.map(|id: &String| URL_SAFE_NO_PAD.encode(id)).as_deref());
         }
-        for row in rows {
-            if visible(query, caller, &row) {
-                if items == limit || !page.add(&row)? {
-                    return answer(page, after);
-                }
-                items += 1;
-            }
-            after = Some(row.id);
-        }
+        last = Some(&row.id);
     }
-    answer(page, after)
+    page.answer(None)
 }
 
-fn answer(page: Page, after: Option<String>) -> Result<Answer, Failure> {
-    page.answer(after.map(|id| URL_SAFE_NO_PAD.encode(id)).as_deref())
+/// What is [`visible`], by id, behind `after`: at least the first `limit` of it.
+async fn rows(
+    query: &Query,
+    caller: &Caller,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<DeadLetterRow>, PortError> {
+    let mut rows = query.ledger.dead_letters(Some(&caller.project), after, limit).await?;
+    if query.operators.as_ref() == Some(&caller.project) {
+        rows.extend(query.ledger.dead_letters(None, after, limit).await?);
+        rows.sort_by(|one, other| one.id.cmp(&other.id));
+    }
+    Ok(rows)
 }
 
 /// The id behind which a page begins. A made-up one moves the page and shows nothing more.

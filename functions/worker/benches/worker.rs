@@ -72,7 +72,12 @@ impl Ledger for Null {
         not_asked()
     }
 
-    async fn dead_letters(&self, _: Option<&str>, _: usize) -> Result<Vec<DeadLetterRow>, PortError> {
+    async fn dead_letters(
+        &self,
+        _: Option<&ProjectId>,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<DeadLetterRow>, PortError> {
         not_asked()
     }
 
@@ -84,7 +89,11 @@ impl Ledger for Null {
         not_asked()
     }
 
-    async fn tokens(&self, _: &ProjectId) -> Result<Vec<TokenRow>, PortError> {
+    async fn token(&self, _: &TokenId) -> Result<Option<TokenRow>, PortError> {
+        not_asked()
+    }
+
+    async fn tokens(&self, _: &ProjectId, _: Option<&TokenRow>, _: usize) -> Result<Vec<TokenRow>, PortError> {
         not_asked()
     }
 }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tributary_model::directory::{OBJECT_KEY, Project};
-use tributary_model::{AccountId, Directory, ProjectId, ReportId, TimestampMs};
+use tributary_model::{AccountId, Directory, ProjectId, ReportId, TimestampMs, TokenId};
 use tributary_ports::keys::{PublicKey, Signature};
 use tributary_ports::ledger::{DeadLetterRow, InvocationRow, TokenRow};
 use tributary_ports::objects::{Condition, Etag, Object};
@@ -197,9 +197,13 @@ impl Ledger for TokenLedger {
         Ok(())
     }
 
-    async fn tokens(&self, project: &ProjectId) -> Result<Vec<TokenRow>, PortError> {
+    async fn token(&self, id: &TokenId) -> Result<Option<TokenRow>, PortError> {
         let rows = self.rows.lock().expect("no panic");
-        Ok(rows.iter().filter(|row| row.project == *project).cloned().collect())
+        Ok(rows.iter().find(|row| row.id == *id).cloned())
+    }
+
+    async fn tokens(&self, _: &ProjectId, _: Option<&TokenRow>, _: usize) -> Result<Vec<TokenRow>, PortError> {
+        unreachable!("none is listed")
     }
 
     async fn upsert_invocations(&self, _: Vec<InvocationRow>) -> Result<Vec<Upserted>, PortError> {
@@ -218,7 +222,12 @@ impl Ledger for TokenLedger {
         unreachable!("only tokens are used")
     }
 
-    async fn dead_letters(&self, _: Option<&str>, _: usize) -> Result<Vec<DeadLetterRow>, PortError> {
+    async fn dead_letters(
+        &self,
+        _: Option<&ProjectId>,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<DeadLetterRow>, PortError> {
         unreachable!("only tokens are used")
     }
 

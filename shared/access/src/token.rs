@@ -99,26 +99,8 @@ fn random_id() -> Result<TokenId, PortError> {
     TokenId::new(&format!("{:032x}", u128::from_be_bytes(bits))).map_err(|error| failed(&error.to_string()))
 }
 
-/// The row of an issued token, looked for in all projects of the directory.
-///
-/// # Errors
-/// If the ledger fails.
-pub async fn find_token(
-    ledger: &dyn Ledger,
-    directory: &Directory,
-    id: &TokenId,
-) -> Result<Option<TokenRow>, PortError> {
-    for project in directory.projects.keys() {
-        let rows = ledger.tokens(project).await?;
-        if let Some(row) = rows.into_iter().find(|row| row.id == *id) {
-            return Ok(Some(row));
-        }
-    }
-    Ok(None)
-}
-
 /// Revokes a token; every function refuses it after `DIRECTORY_REFRESH`. `ends_at` is its end if the ledger knows it
-/// ([`find_token`]), after which the entry can go; without it the entry stays for good.
+/// ([`Ledger::token`]), after which the entry can go; without it the entry stays for good.
 ///
 /// # Errors
 /// If the directory can't be changed.
@@ -160,7 +142,7 @@ mod tests {
         let caller = authority.verify(&token, Scope::Read, NOW).expect("valid");
         assert!(caller.allows(Scope::Ingest) && !caller.allows(Scope::Operate));
 
-        let row = find_token(&ledger, &directory, &caller.token).await.expect("asked").expect("listed");
+        let row = ledger.token(&caller.token).await.expect("asked").expect("listed");
         assert_eq!((row.issued_at, &row.kid, &row.scopes), (NOW, &keys.current_kid(), &asked.scopes));
         assert_eq!(row.expires_at, TimestampMs(1_795_284_061_000 + 3_600_000), "whole seconds, as in the token");
         revoke_token(&objects, &row.id, Some(row.expires_at), NOW).await.expect("revoked");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::Transaction;
 use tributary_model::limits::{LEDGER_LOCK_WAIT, LEDGER_PROBLEMS_MAX};
-use tributary_model::{ProjectId, ReportId, TimestampMs};
+use tributary_model::{ProjectId, ReportId, TimestampMs, TokenId};
 use tributary_ports::ledger::{DeadLetterRow, InvocationRow, TokenRow};
 use tributary_ports::{Ledger, PortError, Upserted};
 
@@ -95,9 +95,16 @@ impl Ledger for SqliteLedger {
         self.write("ledger.upsert_dead_letters", move |transaction| dead_letters::upsert(transaction, &rows)).await
     }
 
-    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetterRow>, PortError> {
-        let after = after.map(str::to_owned);
-        let list = move |transaction: &Transaction<'_>| dead_letters::list(transaction, after.as_deref(), limit);
+    async fn dead_letters(
+        &self,
+        project: Option<&ProjectId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetterRow>, PortError> {
+        let (project, after) = (project.cloned(), after.map(str::to_owned));
+        let list = move |transaction: &Transaction<'_>| {
+            dead_letters::list(transaction, project.as_ref(), after.as_deref(), limit)
+        };
         self.read("ledger.dead_letters", list).await
     }
 
@@ -110,9 +117,20 @@ impl Ledger for SqliteLedger {
         self.write("ledger.insert_token", move |transaction| tokens::insert(transaction, &row)).await
     }
 
-    async fn tokens(&self, project: &ProjectId) -> Result<Vec<TokenRow>, PortError> {
-        let project = project.clone();
-        self.read("ledger.tokens", move |transaction| tokens::list(transaction, &project)).await
+    async fn token(&self, id: &TokenId) -> Result<Option<TokenRow>, PortError> {
+        let id = id.clone();
+        self.read("ledger.token", move |transaction| tokens::find(transaction, &id)).await
+    }
+
+    async fn tokens(
+        &self,
+        project: &ProjectId,
+        after: Option<&TokenRow>,
+        limit: usize,
+    ) -> Result<Vec<TokenRow>, PortError> {
+        let (project, after) = (project.clone(), after.cloned());
+        let list = move |transaction: &Transaction<'_>| tokens::list(transaction, &project, after.as_ref(), limit);
+        self.read("ledger.tokens", list).await
     }
 }
 

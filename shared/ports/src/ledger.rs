@@ -116,11 +116,17 @@ pub trait Ledger: Send + Sync {
     /// Bad luck of any kind.
     async fn upsert_dead_letters(&self, rows: Vec<DeadLetterRow>) -> Result<(), PortError>;
 
-    /// Dead letters by id, at most `limit`, beginning behind the id `after`.
+    /// Dead letters of a project, or those of none, by id in byte order, at most `limit`, beginning behind the id `after`
+    /// (which need not be there). Those of others cost nothing.
     ///
     /// # Errors
     /// Bad luck of any kind.
-    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetterRow>, PortError>;
+    async fn dead_letters(
+        &self,
+        project: Option<&ProjectId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetterRow>, PortError>;
 
     /// One dead letter.
     ///
@@ -134,9 +140,21 @@ pub trait Ledger: Send + Sync {
     /// Bad luck of any kind.
     async fn insert_token(&self, row: TokenRow) -> Result<(), PortError>;
 
-    /// All issued tokens of a project, the latest first.
+    /// One issued token.
     ///
     /// # Errors
     /// Bad luck of any kind.
-    async fn tokens(&self, project: &ProjectId) -> Result<Vec<TokenRow>, PortError>;
+    async fn token(&self, id: &TokenId) -> Result<Option<TokenRow>, PortError>;
+
+    /// Issued tokens of a project, the latest first (of one millisecond the greatest id first), at most `limit`, beginning
+    /// behind the row `after`.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn tokens(
+        &self,
+        project: &ProjectId,
+        after: Option<&TokenRow>,
+        limit: usize,
+    ) -> Result<Vec<TokenRow>, PortError>;
 }

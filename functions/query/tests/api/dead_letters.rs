@@ -1,7 +1,7 @@
 //! Dead letters, as the worker writes them.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
@@ -68,10 +68,11 @@ async fn without_operators_nobody_sees_what_belongs_to_no_project() {
     assert_eq!(status(&fixture, "shop", "/v1/dead-letters/record-local-0-0").await.0, 404);
 }
 
+/// A dead letter of the project `name`; of none if it is empty.
 fn row(number: u32, name: &str) -> DeadLetterRow {
     DeadLetterRow {
         id: format!("letter-{number:05}"),
-        project: Some(project(name)),
+        project: (!name.is_empty()).then(|| project(name)),
         reason: tributary_model::Reason::Malformed,
         detail: String::new(),
         targets: vec![],
@@ -82,21 +83,38 @@ fn row(number: u32, name: &str) -> DeadLetterRow {
     }
 }
 
-#[tokio::test]
-async fn pages_pass_over_what_belongs_to_others() {
-    let fixture = Fixture::new().await;
-    let rows = (0..2500).map(|number| row(number, if number % 500 == 499 { "shop" } else { "other" })).collect();
-    fixture.ledger.upsert_dead_letters(rows).await.expect("written");
+/// The ids of every page of two, which follow each other's `next`.
+async fn pages_of_two(fixture: &Fixture, name: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut path = "/v1/dead-letters?limit=2".to_owned();
     loop {
-        let page = get(&fixture, "shop", &path).await;
-        found.push(each(&page, "id").into_iter().map(str::to_owned).collect::<Vec<_>>());
-        let Some(next) = page["next"].as_str() else { break };
+        let page = get(fixture, name, &path).await;
+        found.push(each(&page, "id").into_iter().map(str::to_owned).collect());
+        let Some(next) = page["next"].as_str() else { return found };
+        let behind = URL_SAFE_NO_PAD.decode(next).expect("base64url");
+        assert_eq!(found.last().and_then(|page: &Vec<String>| page.last()).map(String::as_bytes), Some(&behind[..]));
         path = format!("/v1/dead-letters?limit=2&cursor={next}");
     }
-    let letters = |numbers: &[u32]| numbers.iter().map(|number| format!("letter-{number:05}")).collect::<Vec<_>>();
-    assert_eq!(found, [letters(&[499, 999]), letters(&[1499, 1999]), letters(&[2499])]);
+}
+
+#[tokio::test]
+async fn a_page_is_full_whatever_lies_between_and_its_next_names_its_own_last() {
+    let fixture = Fixture::new().await;
+    let own = |number: u32| row(number, if number % 500 == 499 { "shop" } else { "other" });
+    fixture.ledger.upsert_dead_letters((0..2500).map(own).collect()).await.expect("written");
+    let letters = |numbers: &[u32]| numbers.iter().map(|number| row(*number, "").id).collect::<Vec<_>>();
+    assert_eq!(pages_of_two(&fixture, "shop").await, [letters(&[499, 999]), letters(&[1499, 1999]), letters(&[2499])]);
+}
+
+#[tokio::test]
+async fn operators_page_through_their_own_and_those_of_no_project_in_one_order() {
+    let fixture = Fixture::new().await;
+    let rows = [(1, "shop"), (2, ""), (3, ""), (4, "other"), (5, ""), (6, "shop"), (7, "shop"), (8, "other")];
+    let rows = rows.map(|(number, name)| row(number, name));
+    fixture.ledger.upsert_dead_letters(rows.into()).await.expect("written");
+    let letters = |numbers: &[u32]| numbers.iter().map(|number| row(*number, "").id).collect::<Vec<_>>();
+    assert_eq!(pages_of_two(&fixture, "shop").await, [letters(&[1, 2]), letters(&[3, 5]), letters(&[6, 7])]);
+    assert_eq!(pages_of_two(&fixture, "other").await, [letters(&[4, 8])]);
 }
 
 #[tokio::test]

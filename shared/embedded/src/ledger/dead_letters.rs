@@ -4,10 +4,10 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
-use tributary_model::{Reason, Target, TimestampMs};
+use tributary_model::{ProjectId, Reason, Target, TimestampMs};
 use tributary_ports::ledger::DeadLetterRow;
 
-use super::read::{damaged, read};
+use super::read::{damaged, read, row_limit};
 
 const INSERT_OR_JOIN: &str = "
     INSERT INTO dead_letter
@@ -23,6 +23,9 @@ const TAKE_THE_LATEST: &str = "
     WHERE id = :id
         AND (:last_seen, :object_key, :reason, :detail, :record_bytes, coalesce(:project, ''))
             > (last_seen, object_key, reason, detail, record_bytes, coalesce(project, ''))";
+
+/// No id is empty, so the empty text is before all of them. `IS` compares as `=` does, and finds null too.
+pub(super) const LIST: &str = "SELECT * FROM dead_letter WHERE project IS ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 
 /// Folds each into the row of its id.
 pub(super) fn upsert(transaction: &Transaction<'_>, rows: &[DeadLetterRow]) -> rusqlite::Result<()> {
@@ -53,17 +56,15 @@ fn upsert_one(transaction: &Transaction<'_>, row: &DeadLetterRow) -> rusqlite::R
     Ok(())
 }
 
-/// At most `limit`, by id, behind `after`.
+/// Those of a project, or of none, by id, behind `after`.
 pub(super) fn list(
     transaction: &Transaction<'_>,
+    project: Option<&ProjectId>,
     after: Option<&str>,
     limit: usize,
 ) -> rusqlite::Result<Vec<DeadLetterRow>> {
-    // No id is empty, so the empty text is before all of them.
-    let sql = "SELECT * FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT ?2";
-    let mut statement = transaction.prepare_cached(sql)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    statement.query_map((after.unwrap_or_default(), limit), from_row)?.collect()
+    let parameters = (project.map(ProjectId::as_str), after.unwrap_or_default(), row_limit(limit));
+    transaction.prepare_cached(LIST)?.query_map(parameters, from_row)?.collect()
 }
 
 /// The one of this id.

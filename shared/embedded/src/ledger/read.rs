@@ -1,4 +1,4 @@
-//! Values of ours out of a row. One that is not as it was written is a damaged file.
+//! Values of ours out of a row, and rows' number into a query. A value that is not as it was written is a damaged file.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -21,6 +21,11 @@ pub(super) fn retention_class(row: &Row<'_>, column: &str) -> rusqlite::Result<R
 /// The column `column`, a number that is never negative.
 pub(super) fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|error| damaged(row, column, error))
+}
+
+/// `limit` as SQLite takes it.
+pub(super) fn row_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// The value of `column` is none that was ever written.

@@ -26,7 +26,7 @@ CREATE INDEX invocation_by_time ON invocation (project, timestamp);
 -- The index of the dead letters; their bytes are objects, written first.
 CREATE TABLE dead_letter (
     id           TEXT    NOT NULL PRIMARY KEY,
-    project      TEXT,
+    project      TEXT,             -- null where the record's header could not be read
     reason       TEXT    NOT NULL,
     detail       TEXT    NOT NULL,
     targets      INTEGER NOT NULL, -- bits: 1 for search, 2 for the ledger
@@ -35,6 +35,8 @@ CREATE TABLE dead_letter (
     object_key   TEXT    NOT NULL,
     record_bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX dead_letter_by_project ON dead_letter (project, id);
 
 -- Issued tokens, which are themselves never stored.
 CREATE TABLE token (
@@ -46,4 +48,4 @@ CREATE TABLE token (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX token_by_project ON token (project, issued_at);
+CREATE INDEX token_by_project ON token (project, issued_at, id);

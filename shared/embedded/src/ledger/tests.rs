@@ -60,6 +60,24 @@ async fn sqlite_keeps_the_contract_of_ledgers() {
     .await;
 }
 
+/// A page costs what it holds, whatever else is in the ledger.
+#[tokio::test]
+async fn pages_are_read_from_an_index_and_not_sorted() {
+    let root = folder();
+    let _ledger = SqliteLedger::open(root.path()).expect("a ledger");
+    for (sql, expected) in [
+        (dead_letters::LIST, "SEARCH dead_letter USING INDEX dead_letter_by_project (project=? AND id>?)"),
+        (tokens::LIST, "SEARCH token USING INDEX token_by_project (project=? AND (issued_at,id)<(?,?))"),
+    ] {
+        let database = database(&root);
+        let mut statement = database.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+        let nulls = rusqlite::params_from_iter(vec![rusqlite::types::Null; statement.parameter_count()]);
+        let steps: rusqlite::Result<Vec<String>> =
+            statement.query_map(nulls, |step| step.get("detail")).expect("a plan").collect();
+        assert_eq!(steps.expect("its steps"), [expected]);
+    }
+}
+
 #[tokio::test]
 async fn rows_outlive_the_ledger() {
     let root = folder();

@@ -14,6 +14,7 @@ pub(super) async fn all(fresh: &impl AsyncFn() -> Arc<dyn Ledger>) {
     both_consumers_share_a_row(&*fresh().await).await;
     the_order_of_folding_does_not_matter(&*fresh().await).await;
     dead_letters_are_paged_by_id(&*fresh().await).await;
+    a_project_lists_its_own_and_no_project_what_is_nobodys(&*fresh().await).await;
     of_writers_at_once_none_is_forgotten(fresh().await).await;
 }
 
@@ -40,10 +41,14 @@ async fn find(ledger: &dyn Ledger, id: &str) -> Option<DeadLetterRow> {
     ledger.dead_letter(id).await.expect("a dead letter")
 }
 
+async fn list(ledger: &dyn Ledger, owner: Option<&str>, after: Option<&str>, limit: usize) -> Vec<String> {
+    let rows = ledger.dead_letters(owner.map(project).as_ref(), after, limit).await.expect("dead letters");
+    rows.into_iter().map(|row| row.id).collect()
+}
+
 async fn a_dead_letter_is_read_back_as_it_was_written(ledger: &dyn Ledger) {
     upsert(ledger, &[]).await;
     assert_eq!(find(ledger, "record-0-1").await, None);
-    assert!(ledger.dead_letters(None, 10).await.expect("dead letters").is_empty());
     let reasons = [
         Reason::Malformed,
         Reason::TooLarge,
@@ -101,23 +106,45 @@ async fn the_order_of_folding_does_not_matter(ledger: &dyn Ledger) {
 async fn dead_letters_are_paged_by_id(ledger: &dyn Ledger) {
     let mut ids: Vec<String> = (0..25).map(|number| format!("record-0-{number}")).collect();
     ids.push("20261121-abc".to_owned());
-    let rows: Vec<DeadLetterRow> = ids.iter().map(|id| met(id, Target::Search, 1)).collect();
-    upsert(ledger, &rows).await;
+    let own = ids.iter().map(|id| met(id, Target::Search, 1));
+    // Those of others lie between, before and behind.
+    let of_others = ids.iter().zip([None, Some("other")].into_iter().cycle()).flat_map(|(id, owner)| {
+        [format!("1-{id}"), format!("{id}-x"), format!("z-{id}")]
+            .map(|id| DeadLetterRow { project: owner.map(project), ..met(&id, Target::Search, 1) })
+    });
+    upsert(ledger, &own.chain(of_others).collect::<Vec<_>>()).await;
     ids.sort();
+    let mut pages = Vec::new();
     let mut seen: Vec<String> = Vec::new();
     loop {
-        let page = ledger.dead_letters(seen.last().map(String::as_str), 10).await.expect("dead letters");
-        assert!(page.len() <= 10, "{} rows of at most 10", page.len());
+        let page = list(ledger, Some("shop"), seen.last().map(String::as_str), 10).await;
+        pages.push(page.len());
         if page.is_empty() {
             break;
         }
-        seen.extend(page.into_iter().map(|row| row.id));
+        seen.extend(page);
     }
     assert_eq!(seen, ids, "in byte order");
-    assert!(ledger.dead_letters(None, 0).await.expect("dead letters").is_empty());
-    let behind = ledger.dead_letters(Some("record-0-75"), 2).await.expect("dead letters");
-    let behind: Vec<&str> = behind.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(pages, [10, 10, 6, 0], "no page is short because of others");
+    assert!(list(ledger, Some("shop"), None, 0).await.is_empty());
+    let behind = list(ledger, Some("shop"), Some("record-0-75"), 2).await;
     assert_eq!(behind, ["record-0-8", "record-0-9"], "the id to go on behind need not be there");
+}
+
+async fn a_project_lists_its_own_and_no_project_what_is_nobodys(ledger: &dyn Ledger) {
+    for owner in [Some("shop"), Some("other"), None] {
+        assert!(list(ledger, owner, None, 10).await.is_empty(), "{owner:?}");
+    }
+    let unread = |id: &str, ms| DeadLetterRow { project: None, ..met(id, Target::Search, ms) };
+    let other = DeadLetterRow { project: Some(project("other")), ..met("c", Target::Search, 1) };
+    upsert(ledger, &[met("a", Target::Search, 1), unread("b", 1), other, unread("d", 1), unread("e", 1)]).await;
+    assert_eq!(list(ledger, Some("shop"), None, 10).await, ["a"]);
+    assert_eq!(list(ledger, Some("other"), None, 10).await, ["c"]);
+    assert_eq!(list(ledger, None, None, 2).await, ["b", "d"]);
+    assert_eq!(list(ledger, None, Some("d"), 2).await, ["e"]);
+    upsert(ledger, &[met("b", Target::Ledger, 2), unread("a", 2)]).await;
+    assert_eq!(list(ledger, Some("shop"), None, 10).await, ["b"], "a row is listed as it was last met");
+    assert_eq!(list(ledger, None, None, 10).await, ["a", "d", "e"]);
 }
 
 async fn of_writers_at_once_none_is_forgotten(ledger: Arc<dyn Ledger>) {
