@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tributary_config::{FunctionName, VARIABLES};
 use tributary_model::directory::Scope;
-use tributary_model::{AccountId, Day, Level, ProjectId, Region, ReportId, RetentionClass, TokenId, duration};
+use tributary_model::limits::HTTP_THREADS_MAX;
+use tributary_model::{AccountId, Day, ProjectId, Region, ReportId, RetentionClass, TokenId, duration};
 
 use crate::load::LoadArguments;
-use crate::local::Function;
 
 /// Collects telemetry of AWS Lambda functions and finds it again.
 ///
@@ -73,7 +74,7 @@ Examples:
         endpoint: EndpointArguments,
     },
     /// Says what is wrong with the settings or the data folder, and how to mend it.
-    Doctor(DoctorArguments),
+    Doctor,
     /// Prints a completion script for a shell.
     #[command(after_help = "\
 Example:
@@ -84,9 +85,7 @@ Example:
     },
 }
 
-/// `tributary up`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+const UP_EXAMPLES: &str = "\
 Examples:
   tributary up                                  HTTP on 127.0.0.1:8080, data in ./.tributary
   tributary up --sample                         and sends itself captured reports of all four agents
@@ -94,41 +93,57 @@ Examples:
   tributary up --https 127.0.0.1:8443 --tls-name collector.test
   tributary up --only collector                 takes reports in; they wait in the stream for a worker
 
-Ctrl-C and SIGTERM stop it cleanly. Killed in any way, it loses no acknowledged report.")]
+Ctrl-C and SIGTERM stop it cleanly. Killed in any way, it loses no acknowledged report.";
+
+/// `tributary up`.
+#[derive(Debug, Args)]
+#[command(after_help = UP_EXAMPLES)]
 pub(crate) struct UpArguments {
-    /// Where to listen for HTTP; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR", env = "TRIBUTARY_HTTP", default_value = "127.0.0.1:8080")]
-    pub(crate) http: SocketAddr,
-    /// Where to listen for HTTPS, with a certificate of the data folder's own authority (`ca.pem`).
-    #[arg(long, value_name = "ADDR", env = "TRIBUTARY_HTTPS")]
+    /// Where to listen for HTTP; port 0 takes any free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Where to listen for HTTPS, with a certificate of the data folder's own authority (`ca.pem`)
+    #[arg(long, value_name = "ADDR")]
     pub(crate) https: Option<SocketAddr>,
-    /// A further host name for the certificate; may be repeated.
+    /// A further host name for the certificate; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) tls_name: Vec<String>,
-    /// Runs just these functions.
-    #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',', env = "TRIBUTARY_ONLY")]
-    pub(crate) only: Vec<Function>,
-    /// Sends captured reports of all four agents through the front door, with fresh times.
+    /// Runs just these functions: collector, worker, query [default: all]
+    #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
+    #[arg(value_parser = PossibleValuesParser::new(FunctionName::ALL.map(FunctionName::as_str)))]
+    pub(crate) only: Vec<String>,
+    /// Sends captured reports of all four agents through the front door, with fresh times
     #[arg(long)]
     pub(crate) sample: bool,
-    /// Writes log lines of this level and above to stderr.
-    #[arg(long, value_name = "LEVEL", env = "TRIBUTARY_LOG", default_value = "warn")]
-    #[arg(value_parser = PossibleValuesParser::new(["off", "info", "warn", "error"]))]
-    pub(crate) log: String,
-    /// The region that this collector says it is in.
-    #[arg(long, value_name = "REGION", env = "TRIBUTARY_REGION", default_value = "local")]
-    pub(crate) region: Region,
-    /// Threads that serve HTTP; by default one per two processors.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Writes log lines of this level and above to stderr [default: warn]
+    #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(["off", "info", "warn", "error"]))]
+    pub(crate) log: Option<String>,
+    /// The region that this collector says it is in [default: local]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+    /// Threads that serve HTTP [default: one per two processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=HTTP_THREADS_MAX.into()))]
     pub(crate) http_threads: Option<u16>,
 }
 
 impl UpArguments {
-    /// The level of `--log`; none for `off`.
-    #[must_use]
-    pub(crate) fn log_level(&self) -> Option<Level> {
-        self.log.parse().ok()
+    /// The value that a flag gives to a variable; a flag goes before the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "TRIBUTARY_HTTP" => self.http.map(|address| address.to_string()),
+            "TRIBUTARY_HTTPS" => self.https.map(|address| address.to_string()),
+            "TRIBUTARY_ONLY" => (!self.only.is_empty()).then(|| self.only.join(",")),
+            "TRIBUTARY_LOG" => self.log.clone(),
+            "TRIBUTARY_REGION" => self.region.as_ref().map(ToString::to_string),
+            _ => None,
+        }
     }
+}
+
+/// What `up` can be told by variables, as a part of its help.
+fn variables() -> String {
+    let lines = VARIABLES.iter().map(|variable| format!("\n  {:<34} {}", variable.name, variable.meaning));
+    format!("Variables (a flag goes before its variable):{}", lines.collect::<String>())
 }
 
 /// `tributary token`.
@@ -393,17 +408,6 @@ pub(crate) enum DeadLetterCommand {
     },
 }
 
-/// `tributary doctor`.
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArguments {
-    /// The HTTP address that `up` is to use.
-    #[arg(long, value_name = "ADDR", env = "TRIBUTARY_HTTP", default_value = "127.0.0.1:8080")]
-    pub(crate) http: SocketAddr,
-    /// The HTTPS address that `up` is to use.
-    #[arg(long, value_name = "ADDR", env = "TRIBUTARY_HTTPS")]
-    pub(crate) https: Option<SocketAddr>,
-}
-
 /// Reads the command line. Without a command, `up` is meant.
 ///
 /// # Errors
@@ -413,11 +417,17 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     if !names_a_command(&arguments) {
         arguments.insert(arguments.len().min(1), "up".into());
     }
-    Arguments::try_parse_from(arguments)
+    let matches = command().try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// The commands with their help.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command().mut_subcommand("up", |up| up.after_long_help(format!("{UP_EXAMPLES}\n\n{}", variables())))
 }
 
 fn names_a_command(arguments: &[OsString]) -> bool {
-    let command = Arguments::command();
+    let command = command();
     let known = |word: &str| {
         ["help", "-h", "--help", "-V", "--version"].contains(&word) || command.find_subcommand(word).is_some()
     };
@@ -436,7 +446,7 @@ mod tests {
 
     #[test]
     fn the_commands_hold_together() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -446,6 +456,22 @@ mod tests {
         }
         assert!(read("tributary upp").expect_err("no command").to_string().contains("upp"));
         assert!(matches!(read("tributary --data x functions").expect("read").command, Command::Functions(_)));
+    }
+
+    #[test]
+    fn the_help_of_up_names_every_variable() {
+        let mut command = command();
+        let help = command.find_subcommand_mut("up").expect("a command").render_long_help().to_string();
+        assert!(VARIABLES.iter().all(|variable| help.contains(variable.name)), "{help}");
+    }
+
+    #[test]
+    fn a_flag_goes_before_its_variable() {
+        let line = "tributary up --http 127.0.0.1:0 --only collector,worker --log off";
+        let Command::Up(up) = read(line).expect("read").command else { panic!("another command") };
+        let settings = tributary_config::LocalSettings::read(|name| up.variable(name).or(Some(String::new())));
+        let settings = settings.expect("settings");
+        assert_eq!((settings.http.port(), settings.only.len(), settings.log), (0, 2, None));
     }
 
     #[test]
@@ -465,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_token_of_the_environment_is_not_shown_in_the_help() {
-        let mut command = Arguments::command();
+        let mut command = command();
         let help = command.find_subcommand_mut("query").expect("a command").render_long_help().to_string();
         assert!(help.contains("TRIBUTARY_TOKEN") && !help.contains("TRIBUTARY_TOKEN="), "{help}");
     }

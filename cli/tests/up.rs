@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tributary::local::{Function, Local, Settings, samples};
+use tributary::local::{Local, Settings, samples};
+use tributary_config::FunctionName;
 use tributary_model::TimestampMs;
 
 /// Longest time for what must happen; only a failing test waits for it.
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 
 async fn start(folder: &Path) -> Local {
-    Local::start(Settings::new(folder).expect("settings")).await.expect("started")
+    Local::start(Settings::on(folder).expect("settings")).await.expect("started")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a report's time is compared with the real clock")]
@@ -115,8 +116,8 @@ async fn all_captured_reports_are_taken_and_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_a_collector_takes_in_waits_for_a_worker() {
     let folder = tempfile::tempdir().expect("a folder");
-    let functions = BTreeSet::from([Function::Collector]);
-    let settings = Settings { functions, ..Settings::new(folder.path()).expect("settings") };
+    let mut settings = Settings::on(folder.path()).expect("settings");
+    settings.config.only = BTreeSet::from([FunctionName::Collector]);
     let local = Local::start(settings).await.expect("started");
     assert_eq!(ask(&local, "POST", "/v0/event", &report("r-1")).await.0, 200);
     let (status, problem) = ask(&local, "GET", "/v1/invocations", "").await;
@@ -132,7 +133,7 @@ async fn what_only_a_collector_takes_in_waits_for_a_worker() {
 async fn a_second_process_on_the_folder_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let local = start(folder.path()).await;
-    let refused = Local::start(Settings::new(folder.path()).expect("settings")).await;
+    let refused = Local::start(Settings::on(folder.path()).expect("settings")).await;
     let message = refused.err().expect("refused").to_string();
     assert!(message.contains(&format!("is in use by process {}", std::process::id())), "{message}");
     assert_eq!(ask(&local, "GET", "/healthz", "").await.0, 200);

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
+use tributary_config::{LocalSettings, Problems, environment};
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
@@ -13,7 +14,6 @@ use tributary_model::directory::OBJECT_KEY;
 use tributary_model::limits::{CONNECTIONS_MAX, DISK_FREE_BYTES_MIN, OPEN_FILES_BESIDES_MAX};
 use tributary_ports::Objects;
 
-use crate::arguments::DoctorArguments;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::output::Output;
@@ -48,11 +48,10 @@ impl Finding {
     }
 }
 
-pub(super) async fn run(folder: &Folder, output: &Output, arguments: DoctorArguments) -> Result<(), Failure> {
+pub(super) async fn run(folder: &Folder, output: &Output) -> Result<(), Failure> {
     let running = folder.is_taken();
-    let mut findings = vec![open_files()];
-    findings
-        .extend([Some(arguments.http), arguments.https].into_iter().flatten().map(|address| port(address, running)));
+    let mut findings = settings(running);
+    findings.push(open_files());
     if folder.root().is_dir() {
         findings.extend(inspect(folder, running).await);
     } else {
@@ -101,6 +100,24 @@ async fn inspect(folder: &Folder, running: bool) -> Vec<Finding> {
         findings.push(search_index(&search_folder, running));
     }
     findings
+}
+
+/// The variables, and the addresses that they name. Flags of `up` are not known here.
+fn settings(running: bool) -> Vec<Finding> {
+    match LocalSettings::read(environment) {
+        Err(Problems(problems)) => problems
+            .iter()
+            .map(|problem| {
+                let mend = format!("{}={}, for example", problem.variable, problem.example);
+                Finding::wrong("settings", format_args!("{} {}", problem.variable, problem.problem), mend)
+            })
+            .collect(),
+        Ok(settings) => {
+            let addresses = [Some(settings.http), settings.https].into_iter().flatten();
+            let well = Finding::well("settings", "every variable that is set can be read");
+            std::iter::once(well).chain(addresses.map(|address| port(address, running))).collect()
+        }
+    }
 }
 
 /// Raises nothing: `up` does that itself as far as it may.

@@ -11,9 +11,7 @@ mod show;
 mod token;
 mod up;
 
-use clap::CommandFactory;
-
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{self, Arguments, Command};
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::output::Output;
@@ -37,13 +35,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Load { load: arguments, output: form, endpoint } => {
             load::run(&folder, &output, arguments, form, &endpoint).await
         }
-        Command::Doctor(arguments) => doctor::run(&folder, &output, arguments).await,
+        Command::Doctor => doctor::run(&folder, &output).await,
         Command::Completions { shell } => completions(&output, shell),
     }
 }
 
 fn completions(output: &Output, shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "tributary", &mut script);
+    clap_complete::generate(shell, &mut arguments::command(), "tributary", &mut script);
     output.line(String::from_utf8_lossy(&script).trim_end())
 }

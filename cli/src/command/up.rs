@@ -1,26 +1,29 @@
 //! `tributary up`.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tributary_config::{LocalSettings, environment};
 
 use crate::arguments::UpArguments;
 use crate::clock;
 use crate::failure::{Context, Failure};
 use crate::folder::Folder;
-use crate::local::{Function, Local, Settings, UpFile, default_http_threads, samples};
+use crate::local::{Local, Settings, UpFile, default_http_threads, samples};
 use crate::output::Output;
 
 pub(super) async fn run(folder: &Folder, output: &Output, arguments: UpArguments) -> Result<(), Failure> {
     std::panic::set_hook(Box::new(log_panic));
-    let (sample, addresses) = (arguments.sample, [Some(arguments.http), arguments.https]);
+    let (sample, settings) = (arguments.sample, settings(folder, arguments)?);
+    let addresses = [Some(settings.config.http), settings.config.https];
+    raise_open_files();
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
-    let local = Local::start(settings(folder, arguments)?).await?;
+    let local = Local::start(settings).await?;
     announce(output, folder, &local)?;
     for address in addresses.into_iter().flatten().filter(|address| !address.ip().is_loopback()) {
         warn_of(address);
@@ -43,18 +46,21 @@ async fn send_samples(output: &Output, local: &Local) -> Result<(), Failure> {
 }
 
 fn settings(folder: &Folder, arguments: UpArguments) -> Result<Settings, Failure> {
-    let functions = if arguments.only.is_empty() { Function::ALL.to_vec() } else { arguments.only.clone() };
+    // The data folder is every command's, and read before.
+    let of_flags = |name: &str| if name == "TRIBUTARY_DATA" { Some(String::new()) } else { arguments.variable(name) };
+    let config = LocalSettings::read(|name| of_flags(name).or_else(|| environment(name))).context("settings")?;
     Ok(Settings {
-        http: arguments.http,
-        https: arguments.https,
-        functions: BTreeSet::from_iter(functions),
-        log_level: arguments.log_level(),
         log: Box::new(io::stderr()),
         http_threads: arguments.http_threads.map_or_else(default_http_threads, usize::from),
-        region: arguments.region,
         tls_names: arguments.tls_name,
-        ..Settings::new(folder.root())?
+        ..Settings::new(LocalSettings { data: folder.root().to_owned(), ..config })
     })
+}
+
+/// Every connection is an open file, and systems allow 1,024 unless they are asked for more, as they may be.
+fn raise_open_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }); // `doctor` says if it is not enough
 }
 
 /// A panic is met where it happens (a request is answered with 500, a batch comes again); this says where it was. Its

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use tributary_config::{ConsumerSettings, FunctionName, LocalSettings};
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
+use tributary_model::TimestampMs;
 use tributary_model::limits::CONSUMER_FAILURES_MAX;
-use tributary_model::{Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber};
 use tributary_ports::{Consume, ConsumerState, Control, Ledger, Objects, Search, Target};
 use tributary_telemetry::{Metrics, Telemetry};
@@ -31,30 +32,32 @@ struct Running {
 }
 
 impl Consumers {
-    /// Starts both at their checkpoints.
+    /// Starts both at their checkpoints, if the worker is to run.
     ///
     /// # Errors
     /// If what controls them can't be opened.
     pub(super) fn start(
         folder: &Folder,
         opened: &Opened,
-        search: &Arc<dyn Search>,
         telemetry: &Arc<Telemetry>,
-        region: &Region,
+        config: &LocalSettings,
     ) -> Result<Self, Failure> {
+        let Some(search) = opened.search.as_ref().filter(|_| config.only.contains(&FunctionName::Worker)) else {
+            return Ok(Self::default());
+        };
         let control = FileControl::open(&folder.path("stream").join("consumers")).context("consumers")?;
         let ledger = Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>;
         let start = |target: Target| {
             let sink = match target {
-                Target::Search => Sink::Search(Arc::clone(search)),
+                Target::Search => Sink::Search(Arc::clone(search) as Arc<dyn Search>),
                 Target::Ledger => Sink::Ledger(Arc::clone(&ledger)),
             };
             let objects = Arc::clone(&opened.stores.objects) as Arc<dyn Objects>;
-            let worker = Worker { target: sink, objects, ledger: Arc::clone(&ledger), region: region.clone() };
+            let worker = Worker { target: sink, objects, ledger: Arc::clone(&ledger), region: config.region.clone() };
             let driven = Driven { worker, telemetry: Arc::clone(telemetry) };
             let news = opened.own_stream.as_ref().map(|stream| stream.durable());
             let feed = Feed { stream: Arc::clone(&opened.stream), news };
-            (target, Poller::start(feed, Arc::new(driven), &control, target, PollerSettings::default()))
+            (target, Poller::start(feed, Arc::new(driven), &control, target, poller_settings(config, target)))
         };
         let pollers = Target::ALL.map(start);
         Ok(Self { running: Some(Arc::new(Running { control, pollers })) })
@@ -93,6 +96,11 @@ impl Consumers {
             poller.stop().await;
         }
     }
+}
+
+fn poller_settings(config: &LocalSettings, target: Target) -> PollerSettings {
+    let ConsumerSettings { batch_records, batch_window, parallelization } = config.consumer(target);
+    PollerSettings { batch_records, window: batch_window, parallelization, ..PollerSettings::default() }
 }
 
 /// A worker with a clock and a log.

@@ -5,17 +5,17 @@ mod consumers;
 mod router;
 pub mod samples;
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tributary_access::{Authority, DirectoryCache};
 use tributary_collector::Collector;
+use tributary_config::{FunctionName, LocalSettings};
 use tributary_embedded::search::{SearchSettings, TantivySearch};
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
-use tributary_model::{Level, ProjectId, Region};
+use tributary_model::ProjectId;
 use tributary_ports::{Ledger, Objects, Search, Stream};
 use tributary_query::Query;
 use tributary_telemetry::Telemetry;
@@ -30,70 +30,44 @@ use chores::Chores;
 use consumers::Consumers;
 use router::Router;
 
-/// The functions that run in one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Function {
-    /// Takes reports in.
-    Collector,
-    /// Stores what the stream holds, in the search index and in the ledger.
-    Worker,
-    /// Answers the read API.
-    Query,
-}
-
-impl Function {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Collector, Self::Worker, Self::Query];
-}
-
 /// What to run, and where.
 pub struct Settings {
-    /// The data folder.
-    pub data: PathBuf,
-    /// Where to listen for HTTP; port 0 takes any free one.
-    pub http: SocketAddr,
-    /// Where to listen for HTTPS.
-    pub https: Option<SocketAddr>,
+    /// What variables and flags say.
+    pub config: LocalSettings,
     /// Further names for the certificate.
     pub tls_names: Vec<String>,
-    /// The functions to run.
-    pub functions: BTreeSet<Function>,
-    /// The collector's region.
-    pub region: Region,
-    /// The lowest level to log; none for no log.
-    pub log_level: Option<Level>,
     /// Where log lines go.
     pub log: Box<dyn Write + Send>,
     /// Threads that serve HTTP.
     pub http_threads: usize,
     /// The server's limits.
     pub server: http::Settings,
-    /// How the search index is kept.
-    pub search: SearchSettings,
     /// Another stream than the one in the data folder, for tests and benches.
     pub stream: Option<Arc<dyn Stream>>,
 }
 
 impl Settings {
-    /// All functions on the data folder `data`, HTTP on any free port of this machine, no log.
-    ///
-    /// # Errors
-    /// Never; the region's name is one.
-    pub fn new(data: impl Into<PathBuf>) -> Result<Self, Failure> {
-        Ok(Self {
-            data: data.into(),
-            http: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            https: None,
+    /// What `config` says, with the defaults of all else, and the log thrown away.
+    #[must_use]
+    pub fn new(config: LocalSettings) -> Self {
+        Self {
+            config,
             tls_names: Vec::new(),
-            functions: BTreeSet::from(Function::ALL),
-            region: Region::new("local").context("region")?,
-            log_level: None,
             log: Box::new(io::sink()),
             http_threads: default_http_threads(),
             server: http::Settings::default(),
-            search: SearchSettings::default(),
             stream: None,
-        })
+        }
+    }
+
+    /// Everything with its default on the data folder `data`, HTTP on any free port, no log: for tests and benches.
+    ///
+    /// # Errors
+    /// Never: the defaults are settings.
+    pub fn on(data: &Path) -> Result<Self, Failure> {
+        let config = LocalSettings::read(|_| None).context("settings")?;
+        let http = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Ok(Self::new(LocalSettings { data: data.to_owned(), http, log: None, ..config }))
     }
 }
 
@@ -123,22 +97,17 @@ impl Local {
     /// # Errors
     /// If the folder is in use, a store can't be opened, or an address can't be listened on.
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
-        let folder = Folder::new(&settings.data);
+        let folder = Folder::new(&settings.config.data);
+        let config = settings.config.clone();
         let lock = folder.lock()?;
         let listeners = Listeners::bind(&folder, &settings)?;
         let opened = Opened::open(&folder, &settings).await?;
-        let telemetry = Arc::new(Telemetry::new(settings.log_level, settings.log));
-        let consumers = match &opened.search {
-            Some(search) if settings.functions.contains(&Function::Worker) => {
-                let search = Arc::clone(search) as Arc<dyn Search>;
-                Consumers::start(&folder, &opened, &search, &telemetry, &settings.region)?
-            }
-            _ => Consumers::default(),
-        };
+        let telemetry = Arc::new(Telemetry::new(config.log, settings.log));
+        let consumers = Consumers::start(&folder, &opened, &telemetry, &config)?;
         let chores = Chores::start(&opened, &consumers, &telemetry);
         let router = Router {
-            collector: opened.collector(&settings.functions, &settings.region),
-            query: opened.query(&settings.functions)?,
+            collector: opened.collector(&config),
+            query: opened.query(&config)?,
             directories: Arc::clone(&opened.directories),
             stream: Arc::clone(&opened.stream),
             consumers: consumers.clone(),
@@ -200,25 +169,27 @@ impl Opened {
         let (own_stream, stream) = match &settings.stream {
             Some(other) => (None, Arc::clone(other)),
             None => {
-                let own = FileStream::open(&folder.path("stream"), StreamSettings::new(Clock::new(clock::now)));
+                let own = FileStream::open(&folder.path("stream"), stream_settings(&settings.config));
                 let own = own.context("stream")?;
                 (Some(Arc::clone(&own)), own as Arc<dyn Stream>)
             }
         };
-        let searches = [Function::Worker, Function::Query].iter().any(|function| settings.functions.contains(function));
-        let search = searches.then(|| TantivySearch::open(&folder.path("search"), settings.search));
+        let only = &settings.config.only;
+        let searches = only.contains(&FunctionName::Worker) || only.contains(&FunctionName::Query);
+        let search_settings = SearchSettings { commit_interval: settings.config.search_commit_interval };
+        let search = searches.then(|| TantivySearch::open(&folder.path("search"), search_settings));
         let search = search.transpose().context("search")?.map(Arc::new);
         Ok(Self { stores, token, directories, own_stream, stream, search })
     }
 
-    fn collector(&self, functions: &BTreeSet<Function>, region: &Region) -> Option<Collector> {
+    fn collector(&self, config: &LocalSettings) -> Option<Collector> {
         let authority = Authority::new(Arc::clone(&self.directories));
-        let collector = Collector::new(authority, Arc::clone(&self.stream), region.clone());
-        functions.contains(&Function::Collector).then_some(collector)
+        let collector = Collector::new(authority, Arc::clone(&self.stream), config.region.clone());
+        config.only.contains(&FunctionName::Collector).then_some(collector)
     }
 
-    fn query(&self, functions: &BTreeSet<Function>) -> Result<Option<Query>, Failure> {
-        let Some(search) = self.search.as_ref().filter(|_| functions.contains(&Function::Query)) else {
+    fn query(&self, config: &LocalSettings) -> Result<Option<Query>, Failure> {
+        let Some(search) = self.search.as_ref().filter(|_| config.only.contains(&FunctionName::Query)) else {
             return Ok(None);
         };
         Ok(Some(Query {
@@ -231,6 +202,11 @@ impl Opened {
     }
 }
 
+fn stream_settings(config: &LocalSettings) -> StreamSettings {
+    let settings = StreamSettings::new(Clock::new(clock::now));
+    StreamSettings { shards: config.stream_shards, retention: config.stream_retention, ..settings }
+}
+
 /// The addresses, taken before anything else, so that a second program on a port is noticed at once.
 struct Listeners {
     http: Listener,
@@ -240,8 +216,8 @@ struct Listeners {
 
 impl Listeners {
     fn bind(folder: &Folder, settings: &Settings) -> Result<Self, Failure> {
-        let http = bind(settings.http, None)?;
-        let Some(address) = settings.https else { return Ok(Self { http, https: None, ca: None }) };
+        let http = bind(settings.config.http, None)?;
+        let Some(address) = settings.config.https else { return Ok(Self { http, https: None, ca: None }) };
         let now = clock::now();
         let authority = CertificateAuthority::open(folder.root(), now).context("certificate")?;
         let names = tls::names(address.ip(), &settings.tls_names);
