@@ -55,11 +55,13 @@ mod tests {
 
     const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
 
+    fn report_text(timestamp: i64, padding: usize) -> String {
+        let padding = "x".repeat(padding);
+        format!(r#"{{"processId":"p","aws":{{"awsRequestId":"r"}},"timestamp":{timestamp},"x":"{padding}"}}"#)
+    }
+
     fn admit_at(timestamp: i64, padding: usize) -> Result<(), Rejection> {
-        let text = format!(
-            r#"{{"processId":"p","aws":{{"awsRequestId":"r"}},"timestamp":{timestamp},"x":"{}"}}"#,
-            "x".repeat(padding)
-        );
+        let text = report_text(timestamp, padding);
         admit(&Report::parse(text.as_bytes()).expect("a report"), NOW)
     }
 
@@ -91,8 +93,7 @@ mod tests {
 
     #[test]
     fn a_report_may_be_as_large_as_the_limit() {
-        let fixed = Report::parse(b"{}").map_or(0, |_| 0)
-            + format!(r#"{{"processId":"p","aws":{{"awsRequestId":"r"}},"timestamp":{},"x":""}}"#, NOW.0).len();
+        let fixed = report_text(NOW.0, 0).len();
         assert_eq!(admit_at(NOW.0, REPORT_BYTES_MAX - fixed), Ok(()));
         let rejection = admit_at(NOW.0, REPORT_BYTES_MAX - fixed + 1).expect_err("one more");
         assert_eq!(rejection.detail, "the report has 1000001 bytes; the limit is 1000000");
