@@ -38,7 +38,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("tributary-tests", &["tributary"]),
-    ("tributary-benches", &[]),
+    (
+        "tributary-benches",
+        &[
+            "tributary",
+            "tributary-access",
+            "tributary-embedded",
+            "tributary-model",
+            "tributary-pipeline",
+            "tributary-ports",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,1 +1,0 @@
-//! What Tributary costs: criterion benches and whole-process CPU time.
