@@ -34,7 +34,7 @@ fn now() -> TimestampMs {
 
 fn start(folder: &Path) -> (Server, SocketAddr) {
     let authority = Authority::open(folder, now()).expect("an authority");
-    let names = names(IpAddr::V4(Ipv4Addr::LOCALHOST), &["metrics-api.iopipe.com".to_owned()]);
+    let names = names(IpAddr::V4(Ipv4Addr::LOCALHOST), &["collector.test".to_owned()]);
     let config = authority.server_config(&names, now()).expect("a leaf");
     let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), Some(config)).expect("a free port");
     let address = listener.address();
@@ -67,7 +67,7 @@ async fn ask(address: SocketAddr, name: &str, connector: TlsConnector) -> std::i
 async fn every_name_verifies_with_both_versions_of_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_server, address) = start(folder.path());
-    for name in ["localhost", "127.0.0.1", "::1", "metrics-api.iopipe.com"] {
+    for name in ["localhost", "127.0.0.1", "::1", "metrics-api.eu-west-1.iopipe.com", "collector.test"] {
         for version in [&TLS12, &TLS13] {
             let answer = ask(address, name, trusting(&folder.path().join("ca.pem"), version)).await.expect(name);
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("hello"), "{answer}");

@@ -2,14 +2,17 @@
 //! the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior};
 use tributary_access::DirectoryCache;
 use tributary_embedded::objects::FileObjects;
+use tributary_embedded::search::TantivySearch;
 use tributary_embedded::stream::FileStream;
-use tributary_model::limits::{LOCAL_CHORES_INTERVAL, LOCAL_DIRECTORY_REFRESH};
+use tributary_model::limits::{LOCAL_CHORES_INTERVAL, LOCAL_DIRECTORY_REFRESH, LOG_FLUSH_INTERVAL};
 use tributary_model::{Level, TimestampMs};
 use tributary_telemetry::{Facts, Metrics, Telemetry};
 
@@ -30,6 +33,7 @@ impl Chores {
             directories: Arc::clone(&opened.directories),
             objects: Arc::clone(&opened.stores.objects),
             stream: opened.own_stream.clone(),
+            search: opened.search.clone(),
             consumers: consumers.clone(),
             telemetry: Arc::clone(telemetry),
             complained: None,
@@ -47,6 +51,7 @@ struct Work {
     directories: Arc<DirectoryCache>,
     objects: Arc<FileObjects>,
     stream: Option<Arc<FileStream>>,
+    search: Option<Arc<TantivySearch>>,
     consumers: Consumers,
     telemetry: Arc<Telemetry>,
     /// The last complaint about the directory: the same again is not logged every second.
@@ -55,11 +60,12 @@ struct Work {
 
 impl Work {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
-        let mut often = tokio::time::interval(LOCAL_DIRECTORY_REFRESH);
-        let mut seldom = tokio::time::interval(LOCAL_CHORES_INTERVAL);
+        let [mut log, mut often, mut seldom] =
+            [LOG_FLUSH_INTERVAL, LOCAL_DIRECTORY_REFRESH, LOCAL_CHORES_INTERVAL].map(every);
         loop {
             tokio::select! {
                 () = told(&mut stopped) => return,
+                _ = log.tick() => self.flush().await,
                 _ = often.tick() => self.refresh().await,
                 _ = seldom.tick() => self.tidy().await,
             }
@@ -74,6 +80,9 @@ impl Work {
             self.telemetry.emit(now, &ChoreFacts { chore: "directory", error });
         }
         self.complained = complaint;
+    }
+
+    async fn flush(&self) {
         let telemetry = Arc::clone(&self.telemetry);
         let _ = tokio::task::spawn_blocking(move || telemetry.flush()).await; // what can't be written is counted there
     }
@@ -85,6 +94,9 @@ impl Work {
             metrics.set_directory_age_ms(u64::try_from(age_ms).unwrap_or(0));
         }
         self.consumers.measure(metrics, now).await;
+        if let Some(search) = &self.search {
+            metrics.set_search_documents(search.documents());
+        }
         let Some(stream) = self.stream.clone() else { return };
         metrics.set_stream_bytes(stream.health().bytes);
         self.expire(stream, now).await;
@@ -96,6 +108,13 @@ impl Work {
             self.telemetry.emit(now, &ChoreFacts { chore: "stream retention", error: error.to_string() });
         }
     }
+}
+
+/// Ticks, none of which makes up for one that was missed while the machine slept.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 async fn told(stop: &mut watch::Receiver<bool>) {

@@ -61,6 +61,12 @@ impl TantivySearch {
         Ok(Self { reader, writer, settings })
     }
 
+    /// Documents that can be found.
+    #[must_use]
+    pub fn documents(&self) -> u64 {
+        self.reader.searcher().num_docs()
+    }
+
     /// Reads on one view of the index, where it may block.
     async fn read<T: Send + 'static>(
         &self,
