@@ -21,8 +21,8 @@ pub struct Unpacked {
 
 /// Unpacks the bytes of a record.
 ///
-/// It never panics and allocates at most [`RECORD_PAYLOAD_BYTES_MAX`]
-/// bytes for the payload, and as many for a JWS's content, whatever the bytes are.
+/// It never panics and allocates at most [`RECORD_PAYLOAD_BYTES_MAX`] bytes for the payload, and as many for a JWS's
+/// content, whatever the bytes are.
 ///
 /// # Errors
 /// As [`Record::decode`]; `Malformed` if the payload is not exactly what the record's header says: no frame, more than
