@@ -1,63 +1,86 @@
-//! Real reports of the published agents, as they were captured on the wire: what `up --sample` sends, and what `load`
-//! makes its reports of.
+//! Reports as the published agents send them, most of them captured on the wire: what `up --sample` sends.
 
 use serde_json::Value;
 use tributary_model::TimestampMs;
 
-macro_rules! captures {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/captures/", $name, ".report.json")))),*]
+macro_rules! testdata {
+    ($folder:literal, $end:literal, [$($name:literal),* $(,)?]) => {
+        &[$(($name, include_str!(concat!("../../testdata/", $folder, "/", $name, $end)))),*]
     };
 }
 
-/// Name and captured request.
-static CAPTURED: &[(&str, &str)] = captures![
-    "js-01-cold-start",
-    "js-02-warm",
-    "js-03-warm-callback-style",
-    "js-04-context-succeed",
-    "js-05-error-thrown-sync",
-    "js-06-error-rejected-promise",
-    "js-07-error-callback-string",
-    "js-08-error-context-fail-object",
-    "js-09-metrics-and-labels",
-    "js-10-trace-marks",
-    "js-11-http-trace",
-    "js-12-event-info-apiGateway",
-    "js-12-event-info-kinesis",
-    "js-12-event-info-s3",
-    "js-12-event-info-sqs",
-    "js-13-timeout-window",
-    "js-14-unhandled-rejection",
-    "js-20-core-only-no-plugins",
-    "js-23-config-object",
-    "js-24-sam-local",
-    "js-30-profiler-cpu",
-    "js-33-logger",
-    "py-01-cold-start",
-    "py-02-warm",
-    "py-03-error-raised",
-    "py-04-error-reported-by-call",
-    "py-05-metrics-and-labels",
-    "py-06-trace-marks",
-    "py-07-http-trace",
-    "py-08-event-info-alb",
-    "py-08-event-info-apiGateway",
-    "py-08-event-info-kinesis",
-    "py-08-event-info-s3",
-    "py-08-event-info-sqs",
-    "py-09-timeout-window",
-    "py-10-step-function",
-    "py-30-profiler",
-    "py-31-logger",
-];
+/// Name and captured request, in whose body the report is.
+static REQUESTS: &[(&str, &str)] = testdata!(
+    "captures",
+    ".report.json",
+    [
+        "js-01-cold-start",
+        "js-02-warm",
+        "js-03-warm-callback-style",
+        "js-04-context-succeed",
+        "js-05-error-thrown-sync",
+        "js-06-error-rejected-promise",
+        "js-07-error-callback-string",
+        "js-08-error-context-fail-object",
+        "js-09-metrics-and-labels",
+        "js-10-trace-marks",
+        "js-11-http-trace",
+        "js-12-event-info-apiGateway",
+        "js-12-event-info-kinesis",
+        "js-12-event-info-s3",
+        "js-12-event-info-sqs",
+        "js-13-timeout-window",
+        "js-14-unhandled-rejection",
+        "js-20-core-only-no-plugins",
+        "js-23-config-object",
+        "js-24-sam-local",
+        "js-30-profiler-cpu",
+        "js-33-logger",
+        "py-01-cold-start",
+        "py-02-warm",
+        "py-03-error-raised",
+        "py-04-error-reported-by-call",
+        "py-05-metrics-and-labels",
+        "py-06-trace-marks",
+        "py-07-http-trace",
+        "py-08-event-info-alb",
+        "py-08-event-info-apiGateway",
+        "py-08-event-info-kinesis",
+        "py-08-event-info-s3",
+        "py-08-event-info-sqs",
+        "py-09-timeout-window",
+        "py-10-step-function",
+        "py-30-profiler",
+        "py-31-logger",
+    ]
+);
+
+/// Name and report.
+static REPORTS: &[(&str, &str)] = testdata!(
+    "reports",
+    ".json",
+    [
+        "java-1.3.0-cold-start",
+        "java-1.3.0-warm-error",
+        "java-1.3.0-metrics-and-trace",
+        "java-1.3.0-timeout",
+        "java-1.12.0-event-info",
+        "go-0.1.1-cold-start",
+        "go-0.1.1-metrics",
+        "go-0.1.1-error",
+        "go-0.1.1-panic",
+        "go-0.1.1-timeout",
+    ]
+);
 
 /// The captured reports, each with its name.
 ///
 /// # Errors
 /// Never for what is compiled in; a test holds that.
 pub(crate) fn reports() -> Result<Vec<(&'static str, Value)>, serde_json::Error> {
-    CAPTURED.iter().map(|(name, capture)| Ok((*name, body(capture)?))).collect()
+    let captured = REQUESTS.iter().map(|(name, request)| Ok((*name, body(request)?)));
+    let whole = REPORTS.iter().map(|(name, report)| Ok((*name, serde_json::from_str(report)?)));
+    captured.chain(whole).collect()
 }
 
 fn body(capture: &str) -> Result<Value, serde_json::Error> {

@@ -141,7 +141,7 @@ fn report(request_id: &str) -> Value {
 #[test]
 fn a_newcomer_finds_the_samples_with_every_command() {
     let up = Up::start(&["--sample"]);
-    let found = up.find("", &[], 38);
+    let found = up.find("", &[], 48);
     let table = up.say(&["query", "error:*", "--limit", "3"]);
     assert!(table.starts_with(" ID ") && table.contains("3 shown, there are more"), "{table}");
     assert!(!table.contains('\u{1b}'), "no colour without a terminal: {table}");
@@ -155,7 +155,7 @@ fn a_newcomer_finds_the_samples_with_every_command() {
     assert!(up.complain(&["query", "", "--token", "x"]).contains("401 Unauthorized"));
     let summary = up.json(&["load", "--count", "20", "--connections", "2"]);
     assert_eq!((&summary["sent"], &summary["acknowledged"]), (&20.into(), &20.into()));
-    up.find("", &[], 58);
+    up.find("", &[], 68);
 }
 
 #[test]

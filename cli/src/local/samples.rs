@@ -32,7 +32,8 @@ pub async fn send(address: SocketAddr, token: &str, now: TimestampMs) -> Result<
         let ago = i64::try_from(count - number).unwrap_or(0).saturating_mul(APART_MS);
         captures::move_to(&mut report, now.plus_ms(-ago));
         rename(&mut report, token);
-        post(&mut sender, address, token, &report).await.context(name)?;
+        let request = request(name, address, token, &report)?;
+        post(&mut sender, request).await.context(name)?;
     }
     drop(sender);
     driver.await.context("sample")?.context("sample")?;
@@ -51,18 +52,19 @@ fn rename(report: &mut Value, token: &str) {
     }
 }
 
-async fn post(
-    sender: &mut SendRequest<Full<Bytes>>,
-    address: SocketAddr,
-    token: &str,
-    report: &Value,
-) -> Result<(), Failure> {
-    let request = Request::post("/v0/event")
-        .header(HOST, address.to_string())
-        .header(AUTHORIZATION, format!("Bearer {token}"))
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::from(serde_json::to_vec(report).context("JSON")?))
-        .context("request")?;
+/// The request as the report's agent sends it: the Java agent writes the token alone, the Go agent only into the body.
+fn request(name: &str, address: SocketAddr, token: &str, report: &Value) -> Result<Request<Full<Bytes>>, Failure> {
+    let authorization = match name.split('-').next() {
+        Some("go") => None,
+        Some("java") => Some(token.to_owned()),
+        _ => Some(format!("Bearer {token}")),
+    };
+    let request = Request::post("/v0/event").header(HOST, address.to_string()).header(CONTENT_TYPE, "application/json");
+    let request = authorization.into_iter().fold(request, |request, value| request.header(AUTHORIZATION, value));
+    request.body(Full::from(serde_json::to_vec(report).context("JSON")?)).context("request")
+}
+
+async fn post(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<(), Failure> {
     sender.ready().await.context("request")?;
     let response = sender.send_request(request).await.context("request")?;
     let status = response.status();
