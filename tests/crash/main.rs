@@ -12,6 +12,9 @@ use std::process::Stdio;
 
 use program::{Program, Up, lines, until};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use tributary_embedded::ledger::SqliteLedger;
+use tributary_model::ReportId;
+use tributary_ports::Ledger;
 
 /// Seeds of the ordinary test; `TRIBUTARY_CRASH_SEEDS=100..200` asks for others.
 const SEEDS: std::ops::Range<u64> = 0..4;
@@ -48,6 +51,7 @@ fn crash(seed: u64) {
         let counts = found(&program, &up, token.trim());
         receipts.iter().all(|id| counts.contains_key(id)).then_some(counts)
     });
+    until("the ledger has every receipt", || in_ledger(&program, &receipts).then_some(()));
     for id in &receipts {
         assert_eq!(counts.get(id), Some(&1), "seed {seed}: {id} is found as often");
     }
@@ -74,9 +78,21 @@ fn load_and_kill(program: &Program, up: Up, round: usize, acknowledged: usize) -
     lines(&file)
 }
 
+/// Whether the ledger has a row of each receipt; it can't have two, since the id is the row's key.
+fn in_ledger(program: &Program, receipts: &BTreeSet<String>) -> bool {
+    let ids: Vec<ReportId> = receipts.iter().map(|id| id.parse().expect("an id")).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let rows = runtime.block_on(async {
+        let ledger = SqliteLedger::open(&program.data().join("ledger")).expect("the ledger opens beside the program");
+        ledger.invocations(&ids).await.expect("rows")
+    });
+    rows.iter().all(Option::is_some)
+}
+
 /// How often each id is found, over all pages.
 fn found(program: &Program, up: &Up, token: &str) -> BTreeMap<String, usize> {
-    let arguments = ["query", "", "--from", "8d", "--all", "--output", "json", "--endpoint", &up.endpoint, "--token", token];
+    let arguments =
+        ["query", "", "--from", "8d", "--all", "--output", "json", "--endpoint", &up.endpoint, "--token", token];
     let answer: serde_json::Value = serde_json::from_str(&program.run(&arguments)).expect("JSON");
     let mut counts = BTreeMap::new();
     for item in answer["items"].as_array().expect("items") {

@@ -36,7 +36,7 @@ impl Program {
     /// The program with its data folder; `arguments` begin with the command.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary-under-test"));
-        command.args(arguments).arg("--data").arg(self.data()).env_clear().stdin(Stdio::null());
+        command.arg("--data").arg(self.data()).args(arguments).env_clear().stdin(Stdio::null());
         command
     }
 

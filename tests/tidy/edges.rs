@@ -30,7 +30,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-config",
             "tributary-embedded",
             "tributary-model",
-            "tributary-pipeline",
             "tributary-ports",
             "tributary-query",
             "tributary-telemetry",
@@ -70,7 +69,9 @@ fn packages_depend_only_on_what_the_table_allows() {
 
 /// Each package of the workspace and the packages of ours in its `[dependencies]`.
 fn packages() -> BTreeMap<String, Vec<String>> {
-    let manifests = source::files("Cargo.toml").into_iter().filter(|file| file.path != "Cargo.toml" && !file.path.starts_with("fuzz/"));
+    let manifests = source::files("Cargo.toml")
+        .into_iter()
+        .filter(|file| file.path != "Cargo.toml" && !file.path.starts_with("fuzz/"));
     manifests.map(|manifest| (name(&manifest.text), edges(&manifest.text))).collect()
 }
 

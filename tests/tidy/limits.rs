@@ -9,7 +9,10 @@ const ENDINGS: &[&str] = &["_MAX", "_MIN", "_LIMIT", "_TIMEOUT", "_INTERVAL", "_
 
 #[test]
 fn limits_live_in_one_module() {
-    for file in source::files(".rs").iter().filter(|file| !file.is_test() && file.path != HOME && !file.path.starts_with("xtask/")) {
+    for file in source::files(".rs")
+        .iter()
+        .filter(|file| !file.is_test() && file.path != HOME && !file.path.starts_with("xtask/"))
+    {
         for (number, line) in file.without_tests().lines().enumerate() {
             if let Some(name) = limit(line) {
                 panic!("{}:{}: {name} is a limit; limits live in {HOME}", file.path, number + 1);

@@ -23,7 +23,10 @@ fn no_function_and_no_file_grows_too_long() {
     }
     for (place, lines) in &found {
         let allowed = RATCHET.iter().find(|(listed, _)| listed == place).map_or(0, |(_, lines)| *lines);
-        assert!(*lines <= allowed, "{place} has {lines} lines; split it (files: {FILE_LINES_MAX}, functions: {FUNCTION_LINES_MAX})");
+        assert!(
+            *lines <= allowed,
+            "{place} has {lines} lines; split it (files: {FILE_LINES_MAX}, functions: {FUNCTION_LINES_MAX})"
+        );
     }
     for (listed, _) in RATCHET {
         assert!(found.iter().any(|(place, _)| place == listed), "{listed} is short enough now: take it off the list");
@@ -55,7 +58,8 @@ fn long_functions(file: &Source) -> Vec<(String, usize)> {
 
 fn function_name(line: &str) -> Option<String> {
     let (before, after) = line.split_once("fn ")?;
-    let modifiers = before.split_whitespace().all(|word| ["pub", "pub(crate)", "pub(super)", "async", "const"].contains(&word));
+    let modifiers =
+        before.split_whitespace().all(|word| ["pub", "pub(crate)", "pub(super)", "async", "const"].contains(&word));
     let one_line = line.ends_with(';') || line.ends_with('}');
     (modifiers && !one_line).then(|| after.split(['(', '<']).next().unwrap_or_default().to_owned())
 }
@@ -63,6 +67,9 @@ fn function_name(line: &str) -> Option<String> {
 #[test]
 fn a_long_function_is_noticed() {
     let body = "    let x = 1;\n".repeat(80);
-    let file = Source { path: "a.rs".into(), text: format!("fn short() {{\n}}\n\npub async fn long(\n    x: u8,\n) {{\n{body}}}\n") };
+    let file = Source {
+        path: "a.rs".into(),
+        text: format!("fn short() {{\n}}\n\npub async fn long(\n    x: u8,\n) {{\n{body}}}\n"),
+    };
     assert_eq!(long_functions(&file), [("a.rs:long".to_owned(), 84)]);
 }
