@@ -42,8 +42,14 @@ fn row(stream: &str, bytes: usize, connections: u16, run: Duration) -> Result<()
 }
 
 /// Sends for a while from a process of its own and answers the summary; any report that is not acknowledged is an error.
-pub(crate) fn sent(server: &ServerProcess, connections: u16, bytes: usize, duration: Duration) -> Result<serde_json::Value> {
-    let (connections, bytes, seconds) = (connections.to_string(), bytes.to_string(), duration.as_secs_f64().to_string());
+pub(crate) fn sent(
+    server: &ServerProcess,
+    connections: u16,
+    bytes: usize,
+    duration: Duration,
+) -> Result<serde_json::Value> {
+    let (connections, bytes, seconds) =
+        (connections.to_string(), bytes.to_string(), duration.as_secs_f64().to_string());
     Ok(serde_json::from_str(&run(&["send", &server.endpoint, &server.token, &connections, &bytes, &seconds])?)?)
 }
 

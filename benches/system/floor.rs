@@ -75,14 +75,14 @@ fn time(run: Duration, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
 fn authority(data: &std::path::Path) -> Result<(Authority, String)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let local = Local::start(Settings::new(data)?).await?;
+        let local = Local::start(Settings::on(data)?).await?;
         let token = local.token().to_owned();
         local.stop().await;
         let directories = DirectoryCache::new();
         let objects = FileObjects::open(&data.join("objects"))?;
         #[expect(clippy::disallowed_methods, reason = "the one reading of a clock")]
         let now = tributary_model::TimestampMs::from_system(std::time::SystemTime::now());
-        directories.refresh(&objects, now).await?;
+        directories.refresh(&*objects, now).await?;
         Ok((Authority::new(Arc::clone(&directories)), token))
     })
 }

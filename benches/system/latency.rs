@@ -29,7 +29,10 @@ pub(crate) fn table(run: Duration, probes: u32) -> Result<()> {
     let count = summary.pointer("/acknowledged").and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
     let caught_up = Instant::now();
     probe(&server)?; // the consumers take records in order, so that a later one is found after all of them in its shard
-    println!("| {count:.0} reports of 2,500 bytes, all functions | {:.0} reports/CPU-s |", count / (server.cpu_seconds()? - before));
+    println!(
+        "| {count:.0} reports of 2,500 bytes, all functions | {:.0} reports/CPU-s |",
+        count / (server.cpu_seconds()? - before)
+    );
     println!("| a report sent right after them is found after | {:.1} s |", caught_up.elapsed().as_secs_f64());
     let (resident, anonymous) = server.resident_mib()?;
     println!("| resident memory afterwards | {resident:.0} MiB, {anonymous:.0} of it not files |");

@@ -21,7 +21,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", stream, functions, data] => server::serve(stream, functions, data),
-        ["send", endpoint, token, connections, bytes, seconds] => collector::send(endpoint, token, connections, bytes, seconds),
+        ["send", endpoint, token, connections, bytes, seconds] => {
+            collector::send(endpoint, token, connections, bytes, seconds)
+        }
         [] => all(Duration::from_secs(8), 100),
         ["quick"] => all(Duration::from_secs(1), 10),
         _ => Err("usage: tributary-benches [quick]".into()),

@@ -1,12 +1,12 @@
 //! The server process.
 
-use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tributary::arguments::Function;
 use tributary::local::{Local, Settings};
+use tributary_config::FunctionName;
 use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId};
 use tributary_ports::{PortError, PortErrorKind, Stream};
 
@@ -15,15 +15,15 @@ use crate::Result;
 /// Prints address and token, and serves until its input ends.
 pub(crate) fn serve(stream: &str, functions: &str, data: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut settings = Settings::new(data)?;
+    let mut settings = Settings::on(Path::new(data))?;
     if stream == "blackhole" {
         settings.stream = Some(Arc::new(Blackhole));
     }
     if functions == "collector" {
-        settings.functions = BTreeSet::from([Function::Collector]);
+        settings.config.only = [FunctionName::Collector].into();
     }
     let local = runtime.block_on(Local::start(settings))?;
-    println!("{} {}", local.endpoint(), local.token());
+    println!("{} {}", local.up().http, local.token());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     runtime.block_on(local.stop());
     Ok(())

@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tributary",
             "tributary-access",
+            "tributary-config",
             "tributary-embedded",
             "tributary-model",
             "tributary-pipeline",
