@@ -3,6 +3,7 @@
 //! By seed: load runs against the program, which is killed after a number of acknowledgements that the seed decides,
 //! whatever it is doing then; it is started again, more is sent, and it is killed again, also while it catches up. In
 //! the end every receipt is found in the search index and in the ledger exactly once.
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../program/mod.rs"]
 mod program;
