@@ -181,8 +181,8 @@ pub const STREAM_CHUNK_BYTES: usize = 256 * 1024;
 pub const STREAM_SCAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Sequence numbers that one opening of the embedded stream claims; what it does not use is never used.
 pub const STREAM_NUMBERS_CLAIMED: u64 = 1 << 32;
-/// Most time that a commit waits for as many appends as the one before had; it never waits for longer than that one took.
-/// 64 connections need about as long to come back.
+/// Most time that a commit waits for the senders that there seem to be; it never waits for longer than twice the time that
+/// the commit before took. 64 connections need about as long to come back.
 pub const STREAM_GATHER_MAX: Duration = Duration::from_millis(1);
 /// Bytes a commit's buffer keeps for the next commit.
 pub const STREAM_BUFFER_BYTES_KEPT: usize = 8 * 1024 * 1024;

@@ -130,9 +130,10 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Waits for frames, then for a moment until there are about as many as before: those whom the last commit answered
-    /// are likely to come back, and every fsync that they share is one less. None once the queue is closed and empty.
-    /// `spare` is the empty buffer for the next frames.
+    /// Waits for frames, then for a moment until most of the senders that there seem to be have handed in one: those
+    /// whom the last commit answered are likely to come back, those who came too late for it wait already, and every
+    /// fsync that they share is one less. A lone sender never waits. None once the queue is closed and empty. `spare` is
+    /// the empty buffer for the next frames.
     fn take(&self, mut spare: Vec<u8>, before: &Before) -> Option<Group> {
         let mut waiting = lock(&self.waiting);
         while waiting.frames.is_empty() {
@@ -142,10 +143,11 @@ impl Queue {
             waiting.wake_at = Some(1);
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let enough = before.appends - before.appends / 4;
-        if waiting.appends < enough && !waiting.closed {
-            waiting.wake_at = Some(enough);
-            let gather = before.took.min(limits::STREAM_GATHER_MAX);
+        let senders = before.appends + before.too_late;
+        let most = senders - senders / 4;
+        if waiting.appends < most && !waiting.closed {
+            waiting.wake_at = Some(most);
+            let gather = before.took.saturating_mul(2).min(limits::STREAM_GATHER_MAX);
             waiting = self.wake.wait_timeout(waiting, gather).unwrap_or_else(PoisonError::into_inner).0;
         }
         waiting.wake_at = None;
@@ -157,8 +159,11 @@ impl Queue {
         Some(Group { frames: spare, appends, first, last: next - 1, commit: mem::take(&mut waiting.commit) })
     }
 
-    fn ended(&self) {
-        lock(&self.waiting).under_way = 0;
+    /// A commit is over; answers how many appends came too late for it.
+    fn ended(&self) -> usize {
+        let mut waiting = lock(&self.waiting);
+        waiting.under_way = 0;
+        waiting.appends
     }
 }
 
@@ -173,10 +178,13 @@ impl Waiting {
     }
 }
 
-/// The commit before: how many appends it held, and how long it took.
+/// The commit before.
 #[derive(Default)]
 struct Before {
+    /// Appends that it held.
     appends: usize,
+    /// Appends that waited when it was over.
+    too_late: usize,
     took: Duration,
 }
 
@@ -215,8 +223,7 @@ pub(super) fn run(queue: &Queue, log: &Log, clock: &Clock, durable: &watch::Send
     while let Some(mut group) = queue.take(mem::take(&mut spare), &before) {
         let begun = Instant::now();
         let result = log.commit(group.first, &group.frames, clock.now());
-        before = Before { appends: group.appends, took: begun.elapsed() };
-        queue.ended();
+        before = Before { appends: group.appends, too_late: queue.ended(), took: begun.elapsed() };
         match result {
             Ok(()) => {
                 group.commit.finish(Ok(()));
