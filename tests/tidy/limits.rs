@@ -1,5 +1,7 @@
 //! Every limit is a named constant of one module, `shared/model/src/limits.rs`.
 
+use std::collections::HashSet;
+
 use crate::source;
 
 const HOME: &str = "shared/model/src/limits.rs";
@@ -18,6 +20,21 @@ fn limits_live_in_one_module() {
                 panic!("{}:{}: {name} is a limit; limits live in {HOME}", file.path, number + 1);
             }
         }
+    }
+}
+
+#[test]
+fn every_limit_is_used() {
+    let files = source::files(".rs");
+    let home = files.iter().find(|file| file.path == HOME).expect("the limits' module");
+    let words = |text: &str| -> Vec<String> {
+        let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        text.split(|character| !is_part(character)).map(str::to_owned).collect()
+    };
+    let used: HashSet<String> =
+        files.iter().filter(|file| file.path != HOME).flat_map(|file| words(&file.text)).collect();
+    for name in home.text.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next()) {
+        assert!(used.contains(name), "{name} limits nothing; take it out of {HOME}");
     }
 }
 

@@ -66,10 +66,6 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const LOCAL_DIRECTORY_REFRESH: Duration = Duration::from_secs(1);
 /// Time between two looks at gauges and at what the stream may delete, in the local process.
 pub const LOCAL_CHORES_INTERVAL: Duration = Duration::from_secs(5);
-/// Pause of `load` before it connects again.
-pub const LOAD_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// Attempts to connect, one after another, after which `load` gives up.
-pub const LOAD_CONNECT_ATTEMPTS_MAX: u32 = 10;
 /// Deliveries or reads without success, one after another, from which on the local process says that it is not well.
 pub const CONSUMER_FAILURES_MAX: u32 = 5;
 /// Threads that serve HTTP in the local process.
