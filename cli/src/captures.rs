@@ -1,4 +1,5 @@
-//! Reports as the published agents send them, most of them captured on the wire: what `up --sample` sends.
+//! Reports as the published agents send them, most of them captured on the wire: what `up --sample` sends, and what
+//! `load` makes its reports of.
 
 use serde_json::Value;
 use tributary_model::TimestampMs;
@@ -83,10 +84,19 @@ pub(crate) fn reports() -> Result<Vec<(&'static str, Value)>, serde_json::Error>
     captured.chain(whole).collect()
 }
 
-fn body(capture: &str) -> Result<Value, serde_json::Error> {
-    let capture: Value = serde_json::from_str(capture)?;
-    let text = capture.pointer("/request/body_text").and_then(Value::as_str).unwrap_or_default();
-    serde_json::from_str(text)
+/// The captured report of this name, byte for byte as its agent sent it; none if there is none.
+pub(crate) fn text(name: &str) -> Option<String> {
+    let (_, request) = REQUESTS.iter().find(|(own, _)| *own == name)?;
+    body_text(request).ok()
+}
+
+fn body(request: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(&body_text(request)?)
+}
+
+fn body_text(request: &str) -> Result<String, serde_json::Error> {
+    let request: Value = serde_json::from_str(request)?;
+    Ok(request.pointer("/request/body_text").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 /// Moves the report to begin at `begin`: every instant in it by as much.

@@ -5,36 +5,30 @@ use std::time::Duration;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use serde::Deserialize;
 use tributary_model::{Reason, Rejection, Report};
 
 use super::draft::Draft;
 use super::size;
-
-macro_rules! capture {
-    ($name:literal) => {
-        include_str!(concat!("../../../testdata/captures/", $name, ".report.json"))
-    };
-}
+use crate::captures;
 
 /// Of a hundred reports, how many are made of a capture: 6 cold starts, 4 errors and timeouts, the rest warm, half of
 /// these with traces or with what the triggering event was.
 const CAPTURES: [(u32, &str); 15] = [
-    (25, capture!("js-02-warm")),
-    (20, capture!("py-02-warm")),
-    (3, capture!("js-01-cold-start")),
-    (3, capture!("py-01-cold-start")),
-    (1, capture!("js-05-error-thrown-sync")),
-    (1, capture!("js-13-timeout-window")),
-    (1, capture!("py-03-error-raised")),
-    (1, capture!("py-09-timeout-window")),
-    (8, capture!("js-10-trace-marks")),
-    (8, capture!("js-11-http-trace")),
-    (7, capture!("py-07-http-trace")),
-    (8, capture!("js-12-event-info-apiGateway")),
-    (5, capture!("js-12-event-info-sqs")),
-    (4, capture!("py-08-event-info-s3")),
-    (5, capture!("py-08-event-info-kinesis")),
+    (25, "js-02-warm"),
+    (20, "py-02-warm"),
+    (3, "js-01-cold-start"),
+    (3, "py-01-cold-start"),
+    (1, "js-05-error-thrown-sync"),
+    (1, "js-13-timeout-window"),
+    (1, "py-03-error-raised"),
+    (1, "py-09-timeout-window"),
+    (8, "js-10-trace-marks"),
+    (8, "js-11-http-trace"),
+    (7, "py-07-http-trace"),
+    (8, "js-12-event-info-apiGateway"),
+    (5, "js-12-event-info-sqs"),
+    (4, "py-08-event-info-s3"),
+    (5, "py-08-event-info-kinesis"),
 ];
 
 /// The functions and how long half of their invocations last at least, in milliseconds.
@@ -59,16 +53,6 @@ const DURATION_RANGE: (Duration, Duration) = (Duration::from_millis(1), Duration
 
 const LABELS: [&str; 6] = ["vip", "beta", "canary", "retried", "eu-customer", "mobile"];
 
-#[derive(Deserialize)]
-struct Capture {
-    request: CapturedRequest,
-}
-
-#[derive(Deserialize)]
-struct CapturedRequest {
-    body_text: String,
-}
-
 /// Makes a report as JSON that differs from others made with `random`, of about `size` bytes or as long as it comes.
 ///
 /// # Errors
@@ -88,13 +72,9 @@ pub(super) fn make(token: &str, size: Option<usize>, random: &mut StdRng) -> Res
 }
 
 fn captured(random: &mut StdRng) -> Result<String, Rejection> {
-    let (_, text) = CAPTURES.choose_weighted(random, |(share, _)| *share).map_err(|error| broken(&error))?;
-    let capture: Capture = serde_json::from_str(text).map_err(|error| broken(&error))?;
-    Ok(capture.request.body_text)
-}
-
-fn broken(error: &dyn std::error::Error) -> Rejection {
-    Rejection::new(Reason::Malformed, format!("a capture can't be used: {error}"))
+    let broken = |detail: String| Rejection::new(Reason::Malformed, detail);
+    let (_, name) = CAPTURES.choose_weighted(random, |(share, _)| *share).map_err(|error| broken(error.to_string()))?;
+    captures::text(name).ok_or_else(|| broken(format!("there is no capture {name}")))
 }
 
 fn name(draft: &mut Draft, function: &str) -> Result<(), Rejection> {
