@@ -12,7 +12,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-config", &["tributary-model"]),
     ("tributary-telemetry", &["tributary-model"]),
     ("tributary-access", &["tributary-model", "tributary-ports"]),
+    ("tributary-aws", &["tributary-model", "tributary-ports"]),
     ("tributary-embedded", &["tributary-model", "tributary-ports"]),
+    ("tributary-lambda", &["tributary-model", "tributary-ports", "tributary-telemetry"]),
+    ("tributary-rig", &["tributary-model", "tributary-ports"]),
     (
         "tributary-collector",
         &["tributary-access", "tributary-model", "tributary-pipeline", "tributary-ports", "tributary-telemetry"],

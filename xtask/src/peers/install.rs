@@ -27,7 +27,7 @@ pub(crate) fn install(agent: Agent, places: &Places) -> Result<(), Failure> {
     std::fs::create_dir_all(&target).context(format_args!("creating {}", target.display()))?;
     match agent {
         Agent::NodeJs => nodejs(&source, &target, places),
-        Agent::Python => python(&source, &target, places),
+        Agent::Python => pip(&source, &target, places),
         Agent::Java => java(&source, &target, places),
         Agent::Go => go(&source, &target, places),
     }
@@ -44,18 +44,25 @@ pub(crate) fn python_program(target: &Path) -> PathBuf {
 }
 
 fn nodejs(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
-    for file in ["package.json", "package-lock.json", "driver.js"] {
+    copy(&source.join("driver.js"), &target.join("driver.js"))?;
+    npm(source, target, places)
+}
+
+/// What `package-lock.json` names, into `node_modules`.
+pub(crate) fn npm(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
+    for file in ["package.json", "package-lock.json"] {
         copy(&source.join(file), &target.join(file))?;
     }
     once(target, &[source.join("package-lock.json")], || {
-        // No package of the agent needs its scripts run.
+        // No package here needs its scripts run.
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(target);
         process::run("installing from npm", &mut npm, &places.log("npm"), INSTALL_LIMIT)
     })
 }
 
-fn python(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
+/// What `requirements.txt` names, into `venv`.
+pub(crate) fn pip(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
     let requirements = source.join("requirements.txt");
     once(target, std::slice::from_ref(&requirements), || {
         let mut venv = Command::new("python3.11");
@@ -68,6 +75,15 @@ fn python(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> 
 }
 
 fn java(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
+    maven(source, target, places)?;
+    let mut javac = Command::new("javac");
+    javac.args(["-encoding", "UTF-8", "-cp", &java_class_path(target), "-d"]).arg(target.join("classes"));
+    javac.arg(source.join("Driver.java"));
+    process::run("compiling the Java driver", &mut javac, &places.log("javac"), COMPILE_LIMIT)
+}
+
+/// What `pom.xml` names and what that needs, into `lib`.
+pub(crate) fn maven(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
     let pom = source.join("pom.xml");
     let lib = target.join("lib");
     once(target, std::slice::from_ref(&pom), || {
@@ -79,11 +95,7 @@ fn java(source: &Path, target: &Path, places: &Places) -> Result<(), Failure> {
         maven.args(["--batch-mode", "--no-transfer-progress", "--file"]).arg(&pom);
         maven.arg("dependency:copy-dependencies").arg(format!("-DoutputDirectory={}", lib.display()));
         process::run("installing from Maven", &mut maven, &places.log("maven"), INSTALL_LIMIT)
-    })?;
-    let mut javac = Command::new("javac");
-    javac.args(["-encoding", "UTF-8", "-cp", &java_class_path(target), "-d"]).arg(target.join("classes"));
-    javac.arg(source.join("Driver.java"));
-    process::run("compiling the Java driver", &mut javac, &places.log("javac"), COMPILE_LIMIT)
+    })
 }
 
 /// `go build` fetches what go.sum names and checks it; its own caches make a second time short.

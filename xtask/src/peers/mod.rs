@@ -20,6 +20,7 @@ mod drive;
 mod install;
 mod needs;
 mod server;
+mod stores;
 mod table;
 mod want;
 
@@ -98,6 +99,7 @@ pub(crate) fn run(tributary: Option<PathBuf>) -> Result<bool, Failure> {
         print(&format!("installing {} {}\n", agent.package(), agent.version()))?;
         install::install(agent, &places)?;
     }
+    stores::install_all(&places)?;
     let program = match tributary {
         Some(program) => program,
         None => {
