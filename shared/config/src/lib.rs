@@ -1,4 +1,5 @@
-//! Settings of the local program, out of variables that begin with `TRIBUTARY_`. Every problem is reported at once.
+//! Settings of the local program and of the functions on AWS, out of variables that begin with `TRIBUTARY_`. Every problem
+//! is reported at once.
 //!
 //! A lookup gives the values, so that flags can go before variables and tests need no environment:
 //!
@@ -15,6 +16,7 @@
 //! # Ok::<(), tributary_config::Problems>(())
 //! ```
 
+mod aws;
 mod parse;
 mod problem;
 mod variable;
@@ -26,9 +28,13 @@ use std::time::Duration;
 
 use tributary_model::{Level, Region, Target, limits};
 
+pub use aws::{
+    Arn, Bucket, CollectorSettings, DirectoryPlace, FUNCTION_VARIABLES, LedgerSettings, OperatorSettings,
+    QuerySettings, SinkSettings, WorkerSettings,
+};
 use parse::{Reader, address, functions, level, path, region, size, span};
 pub use problem::{Problem, Problems};
-pub use variable::{VARIABLES, Variable};
+pub use variable::{AWS_VARIABLES, VARIABLES, Variable};
 
 /// The functions that may run in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

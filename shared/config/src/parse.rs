@@ -9,9 +9,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tributary_model::limits::SETTING_SHOWN_CHARACTERS_MAX;
-use tributary_model::{Level, Region, duration};
+use tributary_model::{Level, ProjectId, Region, Target, duration};
 
-use crate::{FunctionName, Problem, Problems, Variable};
+use crate::{Arn, Bucket, DirectoryPlace, FunctionName, Problem, Problems, Variable};
 
 /// Reads variables, and keeps what is wrong with them until all are read.
 pub(crate) struct Reader<'a> {
@@ -38,8 +38,29 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The variable's value; none if it is not set or wrong, which [`Reader::finish_if_whole`] reports.
+    pub(crate) fn require<T>(
+        &mut self,
+        variable: &Variable,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if (self.lookup)(variable.name).is_none_or(|text| text.is_empty()) {
+            self.refuse(variable, "is not set".to_owned());
+            return None;
+        }
+        self.read(variable, None, |text| parse(text).map(Some))
+    }
+
     pub(crate) fn refuse(&mut self, variable: &Variable, problem: String) {
         self.problems.push(Problem { variable: variable.name, problem, example: variable.example });
+    }
+
+    /// Of `settings` nothing is missing unless there is a problem.
+    pub(crate) fn finish_if_whole<T>(self, settings: Option<T>) -> Result<T, Problems> {
+        match settings {
+            Some(settings) => self.finish(settings),
+            None => Err(Problems(self.problems)),
+        }
     }
 
     pub(crate) fn finish<T>(self, settings: T) -> Result<T, Problems> {
@@ -47,8 +68,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A wrong value, cut to what helps to see what is wrong with it.
+/// A wrong value, cut to what helps to see what is wrong with it, and without the user and password of an address.
 fn shown(text: &str) -> String {
+    let text = text.rsplit_once('@').map_or(text, |(_, behind)| behind);
     let start: String = text.chars().take(SETTING_SHOWN_CHARACTERS_MAX).collect();
     let more = if start.len() < text.len() { "..." } else { "" };
     format!("{start:?}{more}")
@@ -100,4 +122,89 @@ pub(crate) fn span(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> Resu
         let (shortest, longest) = (duration::format(*range.start()), duration::format(*range.end()));
         if range.contains(&duration) { Ok(duration) } else { Err(format!("must be from {shortest} to {longest}")) }
     }
+}
+
+pub(crate) fn target(text: &str) -> Result<Target, String> {
+    let target = Target::ALL.into_iter().find(|target| target.as_str() == text);
+    target.ok_or_else(|| "must be search or ledger".to_owned())
+}
+
+pub(crate) fn project(text: &str) -> Result<ProjectId, String> {
+    ProjectId::new(text).map_err(|error| format!("must be a project's name ({error})"))
+}
+
+/// A text without spaces and control characters.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    if text.chars().all(|letter| letter.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a name in ASCII without spaces".to_owned())
+}
+
+/// `https://...`; `http://...` only on this machine, for a server that stands for the real one.
+pub(crate) fn url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").map(|rest| rest.rsplit_once('@').map_or(rest, |(_, host)| host));
+    let local = host.is_some_and(|host| ["127.0.0.1:", "localhost:"].iter().any(|start| host.starts_with(start)));
+    let secure = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+    if secure || local { name(text) } else { Err("must be an address that begins with https://".to_owned()) }
+}
+
+/// As S3 names buckets: 3 to 63 lower-case letters, digits, dots and hyphens.
+pub(crate) fn bucket(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    if (3..=63).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens".to_owned())
+}
+
+/// `arn:PARTITION:service:REGION:ACCOUNT:resource...`
+pub(crate) fn arn(service: &'static str, resource: &'static str) -> impl FnOnce(&str) -> Result<Arn, String> {
+    move |text| {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let region = match parts.as_slice() {
+            ["arn", partition, named, region, account, rest]
+                if partition.starts_with("aws")
+                    && *named == service
+                    && !account.is_empty()
+                    && rest.strip_prefix(resource).is_some_and(|rest| !rest.is_empty()) =>
+            {
+                Region::new(region).ok()
+            }
+            _ => None,
+        };
+        let wrong = || format!("must be an ARN, arn:aws:{service}:REGION:ACCOUNT:{resource}...");
+        Ok(Arn { text: name(text)?, region: region.ok_or_else(wrong)? })
+    }
+}
+
+/// A stream's name, or its ARN.
+pub(crate) fn stream(text: &str) -> Result<String, String> {
+    if text.starts_with("arn:") {
+        return arn("kinesis", "stream/")(text).map(|arn| arn.text);
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if text.len() <= 128 && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a stream's ARN or name: at most 128 letters, digits, dots, hyphens and underscores".to_owned())
+}
+
+/// `s3://BUCKET/KEY`, an address, or a path.
+pub(crate) fn directory(text: &str) -> Result<DirectoryPlace, String> {
+    if let Some(object) = text.strip_prefix("s3://") {
+        let place = object.split_once('/').filter(|(_, key)| !key.is_empty());
+        let (name, key) = place.ok_or_else(|| "must be s3://BUCKET/KEY".to_owned())?;
+        return Ok(DirectoryPlace::Object { bucket: bucket(name)?, key: key.to_owned() });
+    }
+    if text.contains("://") { url(text).map(DirectoryPlace::Url) } else { path(text).map(DirectoryPlace::File) }
+}
+
+/// `BUCKET=KEY-ARN`, joined by commas.
+pub(crate) fn copies(text: &str) -> Result<Vec<Bucket>, String> {
+    let copy = |text: &str| {
+        let (name, key) = text.split_once('=').ok_or_else(|| "must be pairs BUCKET=KEY-ARN".to_owned())?;
+        Ok(Bucket { name: bucket(name)?, key: arn("kms", "key/")(key)? })
+    };
+    text.split(',').map(copy).collect()
 }

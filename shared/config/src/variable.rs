@@ -12,15 +12,17 @@ pub struct Variable {
 }
 
 macro_rules! variables {
-    ($($constant:ident = $name:literal, $meaning:literal, $example:literal;)*) => {
+    ($(#[$doc:meta])* $list:ident: $($constant:ident = $name:literal, $meaning:literal, $example:literal;)*) => {
         $(pub(crate) const $constant: Variable = Variable { name: $name, meaning: $meaning, example: $example };)*
 
-        /// All variables that [`LocalSettings::read`](crate::LocalSettings::read) looks up.
-        pub const VARIABLES: &[Variable] = &[$($constant),*];
+        $(#[$doc])*
+        pub const $list: &[Variable] = &[$($constant),*];
     };
 }
 
 variables! {
+    /// All variables that [`LocalSettings::read`](crate::LocalSettings::read) looks up.
+    VARIABLES:
     DATA = "TRIBUTARY_DATA", "the data folder (./.tributary)", "/var/lib/tributary";
     HTTP = "TRIBUTARY_HTTP", "where to listen for HTTP (127.0.0.1:8080); port 0 takes any free one", "127.0.0.1:8080";
     HTTPS = "TRIBUTARY_HTTPS", "where to listen for HTTPS (nowhere)", "127.0.0.1:8443";
@@ -39,4 +41,36 @@ variables! {
     LEDGER_BATCH_RECORDS = "TRIBUTARY_LEDGER_BATCH_RECORDS", "records of one batch for the ledger (500)", "1000";
     LEDGER_BATCH_WINDOW = "TRIBUTARY_LEDGER_BATCH_WINDOW", "how long a batch for the ledger waits to be full (100ms)", "1s";
     LEDGER_PARALLELIZATION = "TRIBUTARY_LEDGER_PARALLELIZATION", "concurrent batches of one shard for the ledger (1)", "2";
+}
+
+variables! {
+    /// All variables that are read on AWS, [`LOG`] aside; which function reads which, the functions' own lists say.
+    AWS_VARIABLES:
+    AWS_REGION = "TRIBUTARY_REGION", "the region that this runs in", "eu-west-1";
+    STREAM = "TRIBUTARY_STREAM", "the Kinesis stream, by name or ARN", "tributary";
+    TARGET = "TRIBUTARY_TARGET", "the store that a worker writes to, search or ledger", "search";
+    OPENSEARCH_URL = "TRIBUTARY_OPENSEARCH_URL", "the OpenSearch cluster; requests are signed for the region in its \
+        host's name, or have the user and password that stand before it",
+        "https://search-tributary-abc123.eu-west-1.es.amazonaws.com";
+    LEDGER_CLUSTER_ARN = "TRIBUTARY_LEDGER_CLUSTER_ARN", "the Aurora cluster of the ledger",
+        "arn:aws:rds:eu-west-1:123456789012:cluster:tributary";
+    LEDGER_SECRET_ARN = "TRIBUTARY_LEDGER_SECRET_ARN", "the secret with the ledger's user and password",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tributary-abc123";
+    LEDGER_DATABASE = "TRIBUTARY_LEDGER_DATABASE", "the ledger's database (tributary)", "tributary";
+    OBJECTS_BUCKET = "TRIBUTARY_OBJECTS_BUCKET", "the core's bucket: dead letters and the first copy of the directory; \
+        it is in the region of TRIBUTARY_DATA_KEY", "tributary-core-objects";
+    OVERFLOW_BUCKET = "TRIBUTARY_OVERFLOW_BUCKET", "the bucket for what the stream refuses; it is in the region of \
+        TRIBUTARY_DATA_KEY", "tributary-overflow-eu-west-1";
+    DATA_KEY = "TRIBUTARY_DATA_KEY", "the KMS key of the bucket beside it: it encrypts the objects and wraps the keys \
+        that seal their content", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    SIGNING_KEY = "TRIBUTARY_SIGNING_KEY", "the alias of the KMS key that signs tokens; rotated ones get `/1`, `/2` and \
+        so on behind it", "arn:aws:kms:eu-west-1:123456789012:alias/tributary/signing";
+    JWKS = "TRIBUTARY_JWKS", "where the directory with the public keys is read: s3://BUCKET/KEY in this region, \
+        https://..., or a file", "s3://tributary-directory-eu-west-1/directory.json";
+    DIRECTORY_COPIES = "TRIBUTARY_DIRECTORY_COPIES", "the buckets besides the core's to which the directory is \
+        published, each as BUCKET=KEY-ARN with the KMS key of its region, joined by commas (none)",
+        "tributary-directory-us-east-1=arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    ISSUER = "TRIBUTARY_ISSUER", "who issues the tokens, their claim iss (tributary)", "https://tributary.example.com";
+    OPERATORS = "TRIBUTARY_OPERATORS", "the project whose operate tokens see what belongs to no project (none)",
+        "platform";
 }

@@ -382,5 +382,9 @@ pub const LOAD_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 pub const HTTP_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// The level from which on log lines are written unless told otherwise.
 pub const LOG_LEVEL: Level = Level::Warn;
+/// The ledger's database on AWS unless told otherwise.
+pub const LEDGER_DATABASE: &str = "tributary";
+/// Who issues tokens on AWS unless told otherwise.
+pub const ISSUER: &str = "tributary";
 /// Characters of a wrong value that are shown with what is wrong with it.
 pub const SETTING_SHOWN_CHARACTERS_MAX: usize = 64;
