@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-access", &["tributary-model", "tributary-ports"]),
     ("tributary-aws", &["tributary-model", "tributary-ports"]),
     ("tributary-embedded", &["tributary-model", "tributary-ports"]),
-    ("tributary-lambda", &["tributary-model", "tributary-ports", "tributary-telemetry"]),
+    ("tributary-lambda", &["tributary-access", "tributary-model", "tributary-ports", "tributary-telemetry"]),
     ("tributary-rig", &["tributary-model", "tributary-ports"]),
     (
         "tributary-collector",

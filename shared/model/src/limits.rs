@@ -271,8 +271,9 @@ pub const QUERY_DEPTH_MAX: usize = 16;
 pub const PAGE_ITEMS: usize = 50;
 /// Most items of a page.
 pub const PAGE_ITEMS_MAX: usize = 1000;
-/// Bytes of a page's items, as JSON, after which it ends and the next begins (Lambda: 6 MB an answer).
-pub const PAGE_BYTES_MAX: usize = 5_000_000;
+/// Bytes of a page's items, as JSON, after which it ends and the next begins. Lambda takes 6 MB of answer, in which a page is
+/// a text of JSON: each of its quotes and backslashes becomes two bytes.
+pub const PAGE_BYTES_MAX: usize = 3_000_000;
 /// How far back a search begins unless told otherwise: as far as a report's own time may lie back, so that what was just
 /// acknowledged is found.
 pub const SEARCH_FROM_AGO: Duration = REPORT_AGE_MAX;

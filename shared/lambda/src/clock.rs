@@ -1,0 +1,34 @@
+//! The one place where a function's binary reads the clock.
+
+use std::time::{Instant, SystemTime};
+
+use tributary_model::TimestampMs;
+
+/// When an invocation began.
+#[derive(Debug, Clone, Copy)]
+pub struct Invoked {
+    /// What a handler takes as the time.
+    pub at: TimestampMs,
+    begun: Instant,
+}
+
+impl Invoked {
+    /// An invocation that begins now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the wiring reads the clock, and passes the time on as a value")]
+    pub fn now() -> Self {
+        Self { at: TimestampMs::from_system(SystemTime::now()), begun: Instant::now() }
+    }
+
+    /// Microseconds since it began.
+    #[must_use]
+    pub fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Milliseconds since it began.
+    #[must_use]
+    pub fn elapsed_ms(&self) -> u64 {
+        self.elapsed_us() / 1000
+    }
+}

@@ -1,0 +1,97 @@
+//! The loop over invocations: event in, handler, log lines out, answer back.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tributary_access::problem_response;
+use tributary_model::{Level, Problem};
+use tributary_ports::stream::SequenceNumber;
+use tributary_telemetry::{Facts, Metrics, Telemetry};
+
+use crate::http::{HttpAnswer, HttpEvent};
+use crate::kinesis::{BatchAnswer, BatchEvent};
+use crate::{EventError, Invoked, http as http_events, kinesis};
+
+/// What the Runtime API can end a function with.
+type Error = lambda_runtime::Error;
+
+/// Answers HTTP events until the process ends. What `handle` finds is logged and written out before each answer: Lambda may
+/// freeze the process for ever after it.
+///
+/// # Errors
+/// If the Runtime API can't be reached.
+pub async fn serve_http<H, F, R>(telemetry: &Telemetry, handle: H) -> Result<(), Error>
+where
+    H: Fn(Invoked, Request<Bytes>) -> F,
+    F: Future<Output = (Response<Bytes>, R)>,
+    R: Facts,
+{
+    let handle = &handle;
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let invoked = Invoked::now();
+        let HttpEvent { form, request } = http_events::read(event.payload.get())?;
+        let response = match request {
+            Ok(request) => {
+                let (response, facts) = handle(invoked, request).await;
+                telemetry.emit(invoked.at, &facts);
+                response
+            }
+            Err(problem) => {
+                telemetry.emit(invoked.at, &RefusedFacts::from(&problem));
+                problem_response(&problem)
+            }
+        };
+        telemetry.flush();
+        Ok::<_, EventError>(HttpAnswer { form, response })
+    });
+    Runtime::new(service).run().await
+}
+
+/// Answers Kinesis events until the process ends; an event that can't be read comes again whole. Logs as [`serve_http`]
+/// does.
+///
+/// # Errors
+/// If the Runtime API can't be reached.
+pub async fn serve_batches<H, F, R>(telemetry: &Telemetry, handle: H) -> Result<(), Error>
+where
+    H: Fn(Invoked, BatchEvent) -> F,
+    F: Future<Output = (Vec<SequenceNumber>, R)>,
+    R: Facts,
+{
+    let handle = &handle;
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let invoked = Invoked::now();
+        let batch = kinesis::read(event.payload.get())?;
+        drop(event); // a batch is megabytes, and is held twice by now
+        let (redeliver, facts) = handle(invoked, batch).await;
+        telemetry.emit(invoked.at, &facts);
+        telemetry.flush();
+        Ok::<_, EventError>(BatchAnswer::from(redeliver))
+    });
+    Runtime::new(service).run().await
+}
+
+/// A request that no handler saw.
+#[derive(Serialize)]
+struct RefusedFacts<'a> {
+    status: u16,
+    detail: &'a str,
+}
+
+impl<'a> From<&'a Problem> for RefusedFacts<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        Self { status: problem.status, detail: &problem.detail }
+    }
+}
+
+impl Facts for RefusedFacts<'_> {
+    const EVENT: &'static str = "lambda.refused";
+
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn count(&self, _metrics: &Metrics) {}
+}
