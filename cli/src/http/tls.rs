@@ -14,8 +14,8 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
-use tributary_model::TimestampMs;
 use tributary_model::limits::{CA_CERTIFICATE_DAYS, LEAF_CERTIFICATE_DAYS};
+use tributary_model::{Region, TimestampMs};
 
 use crate::files;
 
@@ -92,29 +92,12 @@ impl Authority {
     }
 }
 
-/// Regions whose own collector the published agents ask (JavaScript and Python all of them, Go and Java six); everywhere
-/// else they ask `metrics-api.iopipe.com`. Who sends these names to this machine needs no setting of an agent.
-const AGENT_REGIONS: [&str; 12] = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-west-1",
-    "eu-west-2",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-];
-
 /// The names that a leaf is made for: this machine as itself, the address that is listened on, and the collectors that
 /// the published agents ask by themselves.
 #[must_use]
 pub fn names(bound: IpAddr, more: &[String]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "metrics-api.iopipe.com"].map(str::to_owned).into();
-    names.extend(AGENT_REGIONS.map(|region| format!("metrics-api.{region}.iopipe.com")));
+    names.extend(Region::OF_AGENTS.map(|region| format!("metrics-api.{region}.iopipe.com")));
     if !bound.is_unspecified() {
         names.push(bound.to_string());
     }

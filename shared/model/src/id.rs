@@ -102,6 +102,25 @@ text_id!(
 );
 
 impl Region {
+    /// Regions in which the published agents have a collector of their own, by the lists in their sources: JavaScript and
+    /// Python ask `metrics-api.REGION.iopipe.com` in all of them, Go and Java in six; from everywhere else, and always for
+    /// us-east-1, they ask `metrics-api.iopipe.com`.
+    pub const OF_AGENTS: [&'static str; 13] = [
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-west-1",
+        "eu-west-2",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    ];
+
     /// The region of the program on one machine.
     #[must_use]
     pub fn local() -> Self {
