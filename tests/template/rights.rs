@@ -1,0 +1,177 @@
+//! A function may do on AWS what its code asks of the ports, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::settings::{functions, setting_name};
+use crate::template::{Resource, Template};
+use crate::{In, Project, finds, holds};
+
+/// What the AWS adapter asks of AWS for each call of a port, as IAM names it.
+const CALLS: &[(&str, &[&str])] = &[
+    ("stream.append", &["kinesis:PutRecords", "kms:GenerateDataKey"]),
+    ("search.upsert", &["es:ESHttpPost"]),
+    ("search.find", &["es:ESHttpPost"]),
+    ("search.get", &["es:ESHttpPost"]),
+    ("search.functions", &["es:ESHttpPost"]),
+    ("ledger.upsert_invocations", LEDGER),
+    ("ledger.upsert_dead_letters", LEDGER),
+    ("ledger.dead_letters", LEDGER),
+    ("ledger.dead_letter", LEDGER),
+    ("objects.get", OBJECTS_GET),
+    ("objects.put", OBJECTS_PUT),
+];
+const LEDGER: &[&str] = &["rds-data:ExecuteStatement", "secretsmanager:GetSecretValue", "kms:Decrypt"];
+const OBJECTS_GET: &[&str] = &["s3:GetObject", "s3:ListBucket", "kms:Decrypt"];
+/// A large object goes up in one part, but S3 still asks for the right to decrypt with the key that encrypts it.
+const OBJECTS_PUT: &[&str] = &["s3:PutObject", "kms:GenerateDataKey", "kms:Decrypt"];
+
+/// What a function may do beside its ports: write its log; and by a variable that it is given, read the directory or write
+/// what the stream refuses.
+const LOG: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
+const BY_VARIABLE: &[(&str, &[&str])] = &[("TRIBUTARY_JWKS", OBJECTS_GET), ("TRIBUTARY_OVERFLOW_BUCKET", OBJECTS_PUT)];
+/// What Lambda does in the name of a function that a mapping feeds: read and decrypt the stream, and write failed batches.
+const MAPPING: &[&str] = &[
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "s3:ListBucket",
+    "s3:PutObject",
+];
+
+fn problems(project: &Project) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut roles = BTreeMap::new();
+    for (template, function) in functions(project) {
+        let Some(role) = role(template, function) else {
+            problems.push(format!("{}: has no role of its own", function.name));
+            continue;
+        };
+        if let Some(other) = roles.insert(role.name, function.name) {
+            problems.push(format!("{} and {other}: share {}", function.name, role.name));
+        }
+        let (may, needs) = (allowed(role), needed(project, template, function));
+        for action in may.symmetric_difference(&needs) {
+            let which = if may.contains(action) { "may and never does" } else { "does and may not" };
+            problems.push(format!("{} {which}: {action}", role.name));
+        }
+    }
+    problems
+}
+
+fn role<'a>(template: &'a Template, function: Resource<'_>) -> Option<Resource<'a>> {
+    let role = function.property("/Role/Fn::GetAtt").as_str()?.strip_suffix(".Arn")?;
+    template.resource(role)
+}
+
+fn allowed(role: Resource<'_>) -> BTreeSet<String> {
+    let policies = role.property("/Policies").as_array().into_iter().flatten();
+    let statements = policies.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten();
+    let actions = statements.filter_map(|statement| statement["Action"].as_array()).flatten();
+    actions.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn needed(project: &Project, template: &Template, function: Resource<'_>) -> BTreeSet<String> {
+    let mut needed: BTreeSet<&str> = LOG.iter().copied().collect();
+    let variables = function.property("/Environment/Variables");
+    let by_variable = BY_VARIABLE.iter().filter(|(variable, _)| !variables[*variable].is_null());
+    needed.extend(by_variable.flat_map(|(_, actions)| actions.iter()));
+    let mut mappings = template.of_kind("AWS::Lambda::EventSourceMapping");
+    if mappings.any(|mapping| *mapping.property("/FunctionName/Ref") == function.name) {
+        needed.extend(MAPPING);
+    }
+    let folder = Path::new(template.path).parent().expect("a folder");
+    let source =
+        source(&project.root.join(folder).join(function.property("/CodeUri").as_str().expect("a folder")).join("src"));
+    for (call, actions) in calls(project, &source, &setting_name(&function)) {
+        assert!(!actions.is_empty(), "{call} stands in no list of rights");
+        needed.extend(actions);
+    }
+    needed.into_iter().map(str::to_owned).collect()
+}
+
+/// The calls of ports in a function's source. Of the worker's two stores, which the sink tells apart, those of its own.
+fn calls(project: &Project, source: &str, function: &str) -> Vec<(String, &'static [&'static str])> {
+    let mut found = Vec::new();
+    for port in ["stream", "search", "ledger", "objects", "keys", "control"] {
+        for method in methods(project, port) {
+            let call = format!("{port}.{method}");
+            let others = match function {
+                "worker-search" => call == "ledger.upsert_invocations",
+                "worker-ledger" => port == "search",
+                _ => false,
+            };
+            if source.contains(&format!("{call}(")) && !others {
+                let actions = CALLS.iter().find(|(known, _)| *known == call).map_or(&[][..], |(_, actions)| actions);
+                found.push((call, actions));
+            }
+        }
+    }
+    found
+}
+
+/// What a port can be asked.
+fn methods(project: &Project, port: &str) -> Vec<String> {
+    let text = fs::read_to_string(project.root.join(format!("shared/ports/src/{port}.rs"))).expect("a port");
+    let names = text.split("async fn ").skip(1).filter_map(|rest| rest.split('(').next());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    assert!(!names.is_empty(), "{port} has no methods");
+    names
+}
+
+/// The function's source as one line without spaces, so that a call broken over lines is found; tests left out.
+fn source(folder: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(folder).expect("a package's source") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default();
+        if path.is_dir() && name != "tests" {
+            all.push_str(&source(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
+            let text = fs::read_to_string(&path).expect("a source file");
+            let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+            let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            all.extend(code.flat_map(|line| line.chars().filter(|letter| !letter.is_whitespace())));
+        }
+    }
+    all
+}
+
+#[test]
+fn functions_may_do_what_they_do() {
+    holds(problems);
+}
+
+#[test]
+fn a_right_too_many_or_too_few_is_found() {
+    let statement = |role: &str, index: usize| -> &'static str {
+        format!("/{role}/Properties/Policies/0/PolicyDocument/Statement/{index}/Action").leak()
+    };
+    finds(
+        problems,
+        &[
+            (In::Region, statement("CollectorRole", 1), json!(["kinesis:PutRecords", "kinesis:GetRecords"])),
+            (In::Region, statement("CollectorRole", 1), json!([])),
+            (In::Region, statement("WorkerLedgerRole", 4), json!(["rds-data:ExecuteStatement", "es:ESHttpPost"])),
+            (In::Region, statement("WorkerSearchRole", 4), json!(["es:ESHttpDelete"])),
+            (In::Core, statement("QueryRole", 4), json!(["s3:DeleteObject"])),
+            (In::Region, "/WorkerLedger/Properties/Role", json!({"Fn::GetAtt": "WorkerSearchRole.Arn"})),
+        ],
+    );
+}
+
+#[test]
+fn calls_are_found_wherever_a_line_ends() {
+    let project = Project::read();
+    let called =
+        |source: &str| calls(&project, source, "collector").into_iter().map(|(call, _)| call).collect::<Vec<_>>();
+    assert_eq!(called("self.stream.append(entries).await"), ["stream.append"]);
+    assert_eq!(called("headers.get(name);keys.values()"), [""; 0]);
+}
