@@ -257,6 +257,25 @@ pub const SEARCH_AGGREGATION_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Time given to the stream to take one record before the sender hears 503.
 pub const APPEND_TIMEOUT: Duration = Duration::from_millis(700);
 
+// ---- AWS ------------------------------------------------------------------------------------------------------
+
+/// Time in which a connection to AWS must be open: within a region it takes a few milliseconds, TLS included; across
+/// the world half a second.
+pub const AWS_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time in which one attempt at a call on AWS must be answered, unless its adapter has a budget of its own.
+pub const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time in which a call on AWS must be answered, attempts and pauses together, unless its adapter has a budget of its own.
+pub const AWS_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Attempts at one call on AWS, the first included.
+pub const AWS_ATTEMPTS_MAX: u32 = 3;
+/// Most of the random pause before the second attempt; it doubles with each further one.
+pub const AWS_PAUSE: Duration = Duration::from_millis(50);
+/// Most of the random pause between two attempts.
+pub const AWS_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Bytes of an answer from AWS. The largest is a page of the stream: 10 MB of records, a third more in base64, and some
+/// 200 bytes of JSON for each of 10,000 records.
+pub const AWS_RESPONSE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 // ---- reading --------------------------------------------------------------------------------------------------
 
 /// Bytes of a query's text.
