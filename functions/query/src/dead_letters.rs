@@ -11,7 +11,7 @@ use tributary_model::Problem;
 use tributary_model::dead_letter::DeadLetter;
 use tributary_model::limits::CURSOR_BYTES_MAX;
 use tributary_ports::PortError;
-use tributary_ports::ledger::DeadLetterRow;
+use tributary_ports::ledger::{DeadLetterFilter, DeadLetterRow};
 
 use crate::Query;
 use crate::answer::{Answer, Page};
@@ -57,9 +57,10 @@ async fn rows(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<DeadLetterRow>, PortError> {
-    let mut rows = query.ledger.dead_letters(Some(&caller.project), after, limit).await?;
+    let own = DeadLetterFilter { project: Some(caller.project.clone()), ..DeadLetterFilter::default() };
+    let mut rows = query.ledger.dead_letters(&own, after, limit).await?;
     if query.operators.as_ref() == Some(&caller.project) {
-        rows.extend(query.ledger.dead_letters(None, after, limit).await?);
+        rows.extend(query.ledger.dead_letters(&DeadLetterFilter::default(), after, limit).await?);
         rows.sort_by(|one, other| one.id.cmp(&other.id));
     }
     Ok(rows)

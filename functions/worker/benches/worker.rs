@@ -19,7 +19,9 @@ use tributary_model::{
     AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId,
 };
 use tributary_pipeline::pack::{Arrival, pack};
-use tributary_ports::ledger::{DeadLetterRow, InvocationRow, TokenRow};
+use tributary_ports::ledger::{
+    AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
+};
 use tributary_ports::objects::{Condition, Etag, Object};
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
@@ -74,7 +76,7 @@ impl Ledger for Null {
 
     async fn dead_letters(
         &self,
-        _: Option<&ProjectId>,
+        _: &DeadLetterFilter,
         _: Option<&str>,
         _: usize,
     ) -> Result<Vec<DeadLetterRow>, PortError> {
@@ -82,6 +84,39 @@ impl Ledger for Null {
     }
 
     async fn dead_letter(&self, _: &str) -> Result<Option<DeadLetterRow>, PortError> {
+        not_asked()
+    }
+
+    async fn resolve_dead_letters(&self, _: Vec<Resolution>) -> Result<Vec<RemovedDeadLetter>, PortError> {
+        not_asked()
+    }
+
+    async fn expire_dead_letters(&self, _: TimestampMs, _: usize) -> Result<Vec<RemovedDeadLetter>, PortError> {
+        not_asked()
+    }
+
+    async fn upsert_outages(&self, _: Vec<OutageRow>) -> Result<(), PortError> {
+        not_asked()
+    }
+
+    async fn outage(&self, _: &str) -> Result<Option<OutageRow>, PortError> {
+        not_asked()
+    }
+
+    async fn outages(&self, _: Option<&OutageRow>, _: usize) -> Result<Vec<OutageRow>, PortError> {
+        not_asked()
+    }
+
+    async fn append_audit_events(&self, _: Vec<AuditEvent>) -> Result<(), PortError> {
+        not_asked()
+    }
+
+    async fn audit_events(
+        &self,
+        _: Option<&ProjectId>,
+        _: Option<&AuditEvent>,
+        _: usize,
+    ) -> Result<Vec<AuditEvent>, PortError> {
         not_asked()
     }
 

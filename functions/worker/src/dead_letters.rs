@@ -1,7 +1,5 @@
 //! Records that can never be applied: their bytes and the reason as an object first, then a row that points to it.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -25,13 +23,13 @@ impl Run<'_> {
             rejected.truncate(DEAD_LETTERS_BATCH_MAX);
         }
         let mut positions = Vec::new();
-        let mut rows = BTreeMap::new();
+        let mut rows = Vec::new();
         for (position, rejection) in rejected {
             let letter = self.letter(position, &rejection);
             match self.put(position, letter).await {
                 Ok(row) => {
                     positions.push(position);
-                    rows.insert(row.id.clone(), row);
+                    rows.push(row);
                 }
                 // Everything behind this record comes again with it: the checkpoint stays in front of it.
                 Err(error) => {
@@ -43,12 +41,11 @@ impl Run<'_> {
         self.write_rows(&positions, rows).await;
     }
 
-    /// One row an id: a second record of the same report takes the place of the first, as it would in a later batch.
-    async fn write_rows(&mut self, positions: &[usize], rows: BTreeMap<String, DeadLetterRow>) {
+    async fn write_rows(&mut self, positions: &[usize], rows: Vec<DeadLetterRow>) {
         if rows.is_empty() {
             return;
         }
-        match self.worker.ledger.upsert_dead_letters(rows.into_values().collect()).await {
+        match self.worker.ledger.upsert_dead_letters(rows).await {
             Ok(()) => positions.iter().for_each(|position| self.endings.end(*position, Outcome::DeadLettered)),
             Err(error) => self.note(error),
         }
@@ -92,6 +89,7 @@ impl Run<'_> {
             last_seen: letter.seen_at,
             object_key: key,
             record_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            count: 1,
         })
     }
 }

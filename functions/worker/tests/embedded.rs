@@ -19,6 +19,7 @@ use tributary_model::{
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_pipeline::unpack;
+use tributary_ports::ledger::DeadLetterFilter;
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
 use tributary_ports::{Ledger, Objects, Search};
 use tributary_worker::{Handled, Sink, Worker};
@@ -137,6 +138,21 @@ async fn captured_reports_are_in_both_stores_after_a_restart() {
 }
 
 #[tokio::test]
+async fn two_records_of_one_report_are_one_dead_letter_that_counts_two() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = &captured()[0];
+    let cut = [record(report, NOW), record(report, NOW.plus_ms(1))].map(|whole| whole.slice(..whole.len() - 3));
+    let stores = Stores::open(folder.path());
+    for target in Target::ALL {
+        stores.handle(target, &batch(cut.to_vec())).await;
+    }
+    let row = stores.ledger.dead_letter(&id(report).to_string()).await.expect("an answer").expect("a dead letter");
+    assert_eq!((row.count, row.targets), (2, Target::ALL.to_vec()));
+    let objects = stores.objects.list("dead-letters/", None, 10).await.expect("keys");
+    assert_eq!(objects.len(), 2);
+}
+
+#[tokio::test]
 async fn poison_is_kept_beside_its_neighbours() {
     let folder = tempfile::tempdir().expect("a folder");
     let reports = captured();
@@ -152,8 +168,9 @@ async fn poison_is_kept_beside_its_neighbours() {
             assert_eq!(handled.facts.outcomes.total(), records.len() as u64);
         }
     }
-    let cut = stores.ledger.dead_letters(Some(&project()), None, 10).await.expect("rows");
-    let unread = stores.ledger.dead_letters(None, None, 10).await.expect("rows");
+    let of_project = DeadLetterFilter { project: Some(project()), ..DeadLetterFilter::default() };
+    let cut = stores.ledger.dead_letters(&of_project, None, 10).await.expect("rows");
+    let unread = stores.ledger.dead_letters(&DeadLetterFilter::default(), None, 10).await.expect("rows");
     assert_eq!((cut.len(), unread.len()), (1, 2), "the cut one's header can be read");
     let mut kept = Vec::new();
     for row in cut.into_iter().chain(unread) {

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use tributary_model::directory::{OBJECT_KEY, Project};
 use tributary_model::{AccountId, Directory, ProjectId, ReportId, TimestampMs, TokenId};
 use tributary_ports::keys::{PublicKey, Signature};
-use tributary_ports::ledger::{DeadLetterRow, InvocationRow, TokenRow};
+use tributary_ports::ledger::{
+    AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
+};
 use tributary_ports::objects::{Condition, Etag, Object};
 use tributary_ports::{Keys, Ledger, Objects, PortError, PortErrorKind, Upserted};
 
@@ -224,7 +226,7 @@ impl Ledger for TokenLedger {
 
     async fn dead_letters(
         &self,
-        _: Option<&ProjectId>,
+        _: &DeadLetterFilter,
         _: Option<&str>,
         _: usize,
     ) -> Result<Vec<DeadLetterRow>, PortError> {
@@ -232,6 +234,39 @@ impl Ledger for TokenLedger {
     }
 
     async fn dead_letter(&self, _: &str) -> Result<Option<DeadLetterRow>, PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn resolve_dead_letters(&self, _: Vec<Resolution>) -> Result<Vec<RemovedDeadLetter>, PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn expire_dead_letters(&self, _: TimestampMs, _: usize) -> Result<Vec<RemovedDeadLetter>, PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn upsert_outages(&self, _: Vec<OutageRow>) -> Result<(), PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn outage(&self, _: &str) -> Result<Option<OutageRow>, PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn outages(&self, _: Option<&OutageRow>, _: usize) -> Result<Vec<OutageRow>, PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn append_audit_events(&self, _: Vec<AuditEvent>) -> Result<(), PortError> {
+        unreachable!("only tokens are used")
+    }
+
+    async fn audit_events(
+        &self,
+        _: Option<&ProjectId>,
+        _: Option<&AuditEvent>,
+        _: usize,
+    ) -> Result<Vec<AuditEvent>, PortError> {
         unreachable!("only tokens are used")
     }
 }

@@ -1,10 +1,12 @@
 //! The ledger in one SQLite file. What is acknowledged is on the disk (WAL, `synchronous=FULL`); a batch is one
 //! transaction. Several processes may have it open: the command line reads and issues tokens while `tributary up` runs.
 
+mod audit;
 mod dead_letters;
 mod error;
 mod file;
 mod invocations;
+mod outages;
 mod read;
 mod tokens;
 
@@ -15,7 +17,9 @@ use async_trait::async_trait;
 use rusqlite::Transaction;
 use tributary_model::limits::{LEDGER_LOCK_WAIT, LEDGER_PROBLEMS_MAX};
 use tributary_model::{ProjectId, ReportId, TimestampMs, TokenId};
-use tributary_ports::ledger::{DeadLetterRow, InvocationRow, TokenRow};
+use tributary_ports::ledger::{
+    AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
+};
 use tributary_ports::{Ledger, PortError, Upserted};
 
 use crate::blocking;
@@ -97,20 +101,66 @@ impl Ledger for SqliteLedger {
 
     async fn dead_letters(
         &self,
-        project: Option<&ProjectId>,
+        filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<DeadLetterRow>, PortError> {
-        let (project, after) = (project.cloned(), after.map(str::to_owned));
-        let list = move |transaction: &Transaction<'_>| {
-            dead_letters::list(transaction, project.as_ref(), after.as_deref(), limit)
-        };
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        let list =
+            move |transaction: &Transaction<'_>| dead_letters::list(transaction, &filter, after.as_deref(), limit);
         self.read("ledger.dead_letters", list).await
     }
 
     async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterRow>, PortError> {
         let id = id.to_owned();
         self.read("ledger.dead_letter", move |transaction| dead_letters::find(transaction, &id)).await
+    }
+
+    async fn resolve_dead_letters(&self, resolutions: Vec<Resolution>) -> Result<Vec<RemovedDeadLetter>, PortError> {
+        let resolve = move |transaction: &Transaction<'_>| dead_letters::resolve(transaction, &resolutions);
+        self.write("ledger.resolve_dead_letters", resolve).await
+    }
+
+    async fn expire_dead_letters(
+        &self,
+        before: TimestampMs,
+        limit: usize,
+    ) -> Result<Vec<RemovedDeadLetter>, PortError> {
+        let expire = move |transaction: &Transaction<'_>| dead_letters::expire(transaction, before, limit);
+        self.write("ledger.expire_dead_letters", expire).await
+    }
+
+    async fn upsert_outages(&self, rows: Vec<OutageRow>) -> Result<(), PortError> {
+        self.write("ledger.upsert_outages", move |transaction| outages::upsert(transaction, &rows)).await
+    }
+
+    async fn outage(&self, id: &str) -> Result<Option<OutageRow>, PortError> {
+        let id = id.to_owned();
+        self.read("ledger.outage", move |transaction| outages::find(transaction, &id)).await
+    }
+
+    async fn outages(&self, after: Option<&OutageRow>, limit: usize) -> Result<Vec<OutageRow>, PortError> {
+        let after = after.cloned();
+        let list = move |transaction: &Transaction<'_>| outages::list(transaction, after.as_ref(), limit);
+        self.read("ledger.outages", list).await
+    }
+
+    async fn append_audit_events(&self, events: Vec<AuditEvent>) -> Result<(), PortError> {
+        let detailed = |event: AuditEvent| event.detail_json().map(|detail| (event, detail));
+        let events = events.into_iter().map(detailed).collect::<Result<Vec<_>, PortError>>()?;
+        self.write("ledger.append_audit_events", move |transaction| audit::append(transaction, &events)).await
+    }
+
+    async fn audit_events(
+        &self,
+        project: Option<&ProjectId>,
+        after: Option<&AuditEvent>,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, PortError> {
+        let (project, after) = (project.cloned(), after.cloned());
+        let list =
+            move |transaction: &Transaction<'_>| audit::list(transaction, project.as_ref(), after.as_ref(), limit);
+        self.read("ledger.audit_events", list).await
     }
 
     async fn insert_token(&self, row: TokenRow) -> Result<(), PortError> {

@@ -26,7 +26,7 @@ pub use level::Level;
 pub use outcome::{Outcome, Outcomes};
 pub use problem::Problem;
 pub use record::{Kind, Record};
-pub use rejection::{Reason, Rejection};
+pub use rejection::{ErrorClass, Reason, Rejection};
 pub use report::Report;
 pub use target::Target;
 pub use time::{Day, TimestampMs};

@@ -321,6 +321,13 @@ pub const LEDGER_WAL_BYTES: i64 = 64 * 1024 * 1024;
 /// Problems of a damaged ledger that a check lists.
 pub const LEDGER_PROBLEMS_MAX: usize = 20;
 
+// ---- the rows of every ledger ---------------------------------------------------------------------------------
+
+/// How long a dead letter is kept after it was last met, unless told otherwise.
+pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Bytes of an audit event's detail, as JSON: a page of a thousand lies in memory.
+pub const AUDIT_DETAIL_BYTES_MAX: usize = 16 * 1024;
+
 // ---- tokens and the directory -----------------------------------------------------------------------------------
 
 /// How long an issued token is valid unless told otherwise.

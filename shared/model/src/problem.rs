@@ -132,7 +132,7 @@ impl From<Rejection> for Problem {
             Reason::Malformed => Self::bad_request(rejection.detail),
             Reason::TooLarge => Self::content_too_large(rejection.detail),
             Reason::Unsupported => Self::unsupported_media_type(rejection.detail),
-            Reason::MissingField | Reason::InvalidField | Reason::Refused | Reason::Panic => {
+            Reason::MissingField | Reason::InvalidField | Reason::Refused | Reason::Panic | Reason::Exhausted => {
                 Self::unprocessable_content(rejection.detail)
             }
         }

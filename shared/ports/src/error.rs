@@ -4,8 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a caller decides on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PortErrorKind {
     /// Too much at once: the same call later, not before `retry_after`.
     Throttled,
@@ -22,6 +25,10 @@ pub enum PortErrorKind {
 }
 
 impl PortErrorKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Throttled, Self::Unavailable, Self::Denied, Self::NotFound, Self::Conflict, Self::Invalid];
+
     /// The kind as it is printed and counted.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

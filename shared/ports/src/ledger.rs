@@ -1,85 +1,15 @@
 //! The ledger: compact rows for accounting and repair.
 
+mod rows;
+
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use tributary_model::directory::Scopes;
-use tributary_model::rejection::Reason;
-use tributary_model::{AccountId, ProjectId, Region, ReportId, RetentionClass, TimestampMs, TokenId, Version};
+use tributary_model::{ProjectId, ReportId, TimestampMs, TokenId};
 
-use crate::{PortError, Target, Upserted};
+pub use rows::{
+    AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
+};
 
-/// What accounting, counts and quotas need of one invocation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InvocationRow {
-    /// The report's id.
-    pub id: ReportId,
-    /// Decides which of two writes of the id wins.
-    pub version: Version,
-    /// The project.
-    pub project: ProjectId,
-    /// The account.
-    pub account: AccountId,
-    /// The function's region.
-    pub region: Region,
-    /// The function's name.
-    pub function: String,
-    /// When the invocation began.
-    pub timestamp: TimestampMs,
-    /// When the collector took it in.
-    pub received_at: TimestampMs,
-    /// For how long it is kept.
-    pub retention: RetentionClass,
-    /// The sender's token.
-    pub token: TokenId,
-    /// How long it ran.
-    pub duration_ms: Option<f64>,
-    /// Whether it was a cold start.
-    pub coldstart: bool,
-    /// The error's fingerprint, if there was one.
-    pub error_fingerprint: Option<String>,
-    /// Bytes of the report before compression.
-    pub report_bytes: u32,
-}
-
-/// The index entry of a dead letter; its bytes are an object, written first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetterRow {
-    /// Its id: the report's, or `record-<region>-<shard>-<sequence number>` where the record could not be read.
-    pub id: String,
-    /// The project, if the record's header could be read.
-    pub project: Option<ProjectId>,
-    /// Why it could not be applied.
-    pub reason: Reason,
-    /// A sentence without customer data.
-    pub detail: String,
-    /// The consumers that met it. A row is folded over them.
-    pub targets: Vec<Target>,
-    /// When it was first met.
-    pub first_seen: TimestampMs,
-    /// When it was last met.
-    pub last_seen: TimestampMs,
-    /// The object that holds the bytes.
-    pub object_key: String,
-    /// Bytes of the record.
-    pub record_bytes: u32,
-}
-
-/// An issued token; the token itself is never stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenRow {
-    /// The claim `jti`.
-    pub id: TokenId,
-    /// The project it belongs to.
-    pub project: ProjectId,
-    /// What it allows.
-    pub scopes: Scopes,
-    /// The key that signed it.
-    pub kid: String,
-    /// When it was issued.
-    pub issued_at: TimestampMs,
-    /// When it ends.
-    pub expires_at: TimestampMs,
-}
+use crate::{PortError, Upserted};
 
 /// The ledger.
 #[async_trait]
@@ -109,21 +39,22 @@ pub trait Ledger: Send + Sync {
         to: TimestampMs,
     ) -> Result<u64, PortError>;
 
-    /// Writes dead letters, folding each into the row of its id: targets are joined, `first_seen` keeps the earliest, and
-    /// the rest is that of the one last seen. The same again changes nothing, and the order of writes does not matter.
+    /// Writes dead letters, folding each into the row of its id: targets are joined, `first_seen` keeps the earliest, the
+    /// records are counted, and the rest is that of the one last seen. The same again changes nothing, and the order of
+    /// writes does not matter.
     ///
     /// # Errors
     /// Bad luck of any kind.
     async fn upsert_dead_letters(&self, rows: Vec<DeadLetterRow>) -> Result<(), PortError>;
 
-    /// Dead letters of a project, or those of none, by id in byte order, at most `limit`, beginning behind the id `after`
-    /// (which need not be there). Those of others cost nothing.
+    /// Dead letters by id in byte order, at most `limit`, beginning behind the id `after` (which need not be there). Those
+    /// of other projects cost nothing.
     ///
     /// # Errors
     /// Bad luck of any kind.
     async fn dead_letters(
         &self,
-        project: Option<&ProjectId>,
+        filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<DeadLetterRow>, PortError>;
@@ -133,6 +64,63 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// Bad luck of any kind.
     async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterRow>, PortError>;
+
+    /// Takes the targets out of the rows. A row that then has none is removed, and so are its records: it is answered
+    /// once, for the caller to delete its objects. What is not there, or was met again later, is left as it is.
+    ///
+    /// # Errors
+    /// Bad luck of any kind. The same call again is safe; it does not answer again what was removed before.
+    async fn resolve_dead_letters(&self, resolutions: Vec<Resolution>) -> Result<Vec<RemovedDeadLetter>, PortError>;
+
+    /// Removes at most `limit` dead letters that were last met before `before` ([`DEAD_LETTER_RETENTION`] ago, mostly), the
+    /// oldest first, and answers them as [`Ledger::resolve_dead_letters`] does. Fewer than `limit` means that there are no
+    /// more.
+    ///
+    /// [`DEAD_LETTER_RETENTION`]: tributary_model::limits::DEAD_LETTER_RETENTION
+    ///
+    /// # Errors
+    /// Bad luck of any kind. The same call again is safe.
+    async fn expire_dead_letters(&self, before: TimestampMs, limit: usize)
+    -> Result<Vec<RemovedDeadLetter>, PortError>;
+
+    /// Writes outages. Of two writes of one id the one with the later `updated_at` is kept; the same again changes
+    /// nothing, and the order of writes does not matter.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn upsert_outages(&self, rows: Vec<OutageRow>) -> Result<(), PortError>;
+
+    /// One outage.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn outage(&self, id: &str) -> Result<Option<OutageRow>, PortError>;
+
+    /// Outages by their start, the latest first (of one millisecond the greatest id first), at most `limit`, beginning
+    /// behind the row `after`.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn outages(&self, after: Option<&OutageRow>, limit: usize) -> Result<Vec<OutageRow>, PortError>;
+
+    /// Appends to the audit trail. An event with an id that is there already is left as it is; none is ever changed or
+    /// removed.
+    ///
+    /// # Errors
+    /// `Invalid` if a detail is too large, and then none is written; otherwise bad luck of any kind.
+    async fn append_audit_events(&self, events: Vec<AuditEvent>) -> Result<(), PortError>;
+
+    /// The audit trail of a project, or what is of none, the latest first (of one millisecond the greatest id first), at
+    /// most `limit`, beginning behind the event `after`.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn audit_events(
+        &self,
+        project: Option<&ProjectId>,
+        after: Option<&AuditEvent>,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, PortError>;
 
     /// Writes an issued token; one with this id that is there already is left as it is.
     ///

@@ -80,6 +80,7 @@ fn row(number: u32, name: &str) -> DeadLetterRow {
         last_seen: TimestampMs(0),
         object_key: "dead-letters/x.json".to_owned(),
         record_bytes: 0,
+        count: 1,
     }
 }
 

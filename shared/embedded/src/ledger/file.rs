@@ -11,9 +11,10 @@ use tributary_ports::{PortError, PortErrorKind};
 use super::error::failed;
 use crate::files;
 
-const SCHEMA: &str = include_str!("schema.sql");
-/// The version of [`SCHEMA`]. A file of a newer one is refused.
-const SCHEMA_VERSION: i64 = 1;
+/// What makes each version of the schema of the one before; the first makes it of an empty file.
+const SCHEMAS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+/// The version of the last of [`SCHEMAS`]. A file of a newer one is refused.
+const SCHEMA_VERSION: u32 = 2;
 const FILE: &str = "ledger.db";
 /// Held by whoever opens the file, so that one process alone makes the tables.
 const OPENING: &str = ".opening";
@@ -106,15 +107,17 @@ fn make_durable(writer: &Connection) -> rusqlite::Result<()> {
 fn bring_up_to_date(writer: &mut Connection, path: &Path) -> Result<(), PortError> {
     let mut make = || {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if version == 0 && tables == 0 {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.commit()?;
-            return Ok(SCHEMA_VERSION);
+        if version > SCHEMA_VERSION || (version == 0 && tables > 0) {
+            return Ok(version);
         }
-        Ok(version)
+        for schema in SCHEMAS.iter().skip(version as usize) {
+            transaction.execute_batch(schema)?;
+        }
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.commit()?;
+        Ok(SCHEMA_VERSION)
     };
     let version = make().map_err(failed(OPEN, path))?;
     let path = path.display();

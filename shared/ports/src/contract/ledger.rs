@@ -1,7 +1,9 @@
 //! What every ledger keeps to.
 
+mod audit;
 mod dead_letters;
 mod invocations;
+mod outages;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ const AT: TimestampMs = TimestampMs(1_795_284_061_873);
 pub async fn all(fresh: impl AsyncFn() -> Arc<dyn Ledger>) {
     invocations::all(&fresh).await;
     dead_letters::all(&fresh).await;
+    outages::all(&fresh).await;
+    audit::all(&fresh).await;
     a_token_is_read_back_as_it_was_written(&*fresh().await).await;
     a_token_that_is_there_is_left_as_it_is(&*fresh().await).await;
     tokens_are_paged_within_their_project_the_latest_first(&*fresh().await).await;

@@ -1,4 +1,4 @@
--- The ledger's tables, version 1 (PRAGMA user_version). Times are milliseconds since 1970, in UTC.
+-- The first version of the ledger's tables (PRAGMA user_version). Times are milliseconds since 1970, in UTC.
 
 -- One compact row for each invocation. The key is the report's id: the day first, so that the rows of a day lie together
 -- and leave together when their retention ends.
