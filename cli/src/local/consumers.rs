@@ -11,7 +11,7 @@ use tributary_embedded::poller::{Feed, Poller, PollerSettings};
 use tributary_model::TimestampMs;
 use tributary_model::limits::CONSUMER_FAILURES_MAX;
 use tributary_ports::stream::{Batch, SequenceNumber};
-use tributary_ports::{Consume, ConsumerState, Control, Ledger, Objects, Search, Target};
+use tributary_ports::{Consume, ConsumerState, Control, Keys, Ledger, Objects, Search, Target};
 use tributary_telemetry::{Metrics, Telemetry};
 use tributary_worker::{Sink, Worker};
 
@@ -53,7 +53,9 @@ impl Consumers {
                 Target::Ledger => Sink::Ledger(Arc::clone(&ledger)),
             };
             let objects = Arc::clone(&opened.stores.objects) as Arc<dyn Objects>;
-            let worker = Worker { target: sink, objects, ledger: Arc::clone(&ledger), region: config.region.clone() };
+            let keys = Arc::clone(&opened.stores.keys) as Arc<dyn Keys>;
+            let (ledger, region) = (Arc::clone(&ledger), config.region.clone());
+            let worker = Worker { target: sink, objects, keys, ledger, region };
             let driven = Driven { worker, telemetry: Arc::clone(telemetry) };
             let news = opened.own_stream.as_ref().map(|stream| stream.durable());
             let feed = Feed { stream: Arc::clone(&opened.stream), news };

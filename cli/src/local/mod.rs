@@ -16,7 +16,7 @@ use tributary_config::{FunctionName, LocalSettings};
 use tributary_embedded::search::{SearchSettings, TantivySearch};
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::ProjectId;
-use tributary_ports::{Ledger, Objects, Search, Stream};
+use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
 use tributary_query::Query;
 use tributary_telemetry::Telemetry;
 
@@ -197,6 +197,7 @@ impl Opened {
             search: Arc::clone(search) as Arc<dyn Search>,
             ledger: Arc::clone(&self.stores.ledger) as Arc<dyn Ledger>,
             objects: Arc::clone(&self.stores.objects) as Arc<dyn Objects>,
+            keys: Arc::clone(&self.stores.keys) as Arc<dyn Keys>,
             operators: Some(ProjectId::new(DEFAULT_PROJECT).context("project")?),
         }))
     }

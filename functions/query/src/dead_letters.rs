@@ -4,14 +4,16 @@
 //! project's data may be in its bytes, so only those who run the installation see it ([`Query::operators`]).
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use serde::Serialize;
 use tributary_access::Caller;
 use tributary_model::Problem;
 use tributary_model::dead_letter::DeadLetter;
 use tributary_model::limits::CURSOR_BYTES_MAX;
-use tributary_ports::PortError;
+use tributary_ports::keys::Purpose;
 use tributary_ports::ledger::{DeadLetterFilter, DeadLetterRow};
+use tributary_ports::{PortError, PortErrorKind, envelope};
 
 use crate::Query;
 use crate::answer::{Answer, Page};
@@ -78,8 +80,20 @@ pub(crate) async fn open(query: &Query, caller: &Caller, id: &str, text: &str) -
     Parameters::read(text, &[])?;
     let row = query.ledger.dead_letter(id).await?.filter(|row| visible(query, caller, row));
     let row = row.ok_or_else(|| Problem::not_found("there is no dead letter of this id in the token's project"))?;
-    let object = query.objects.get(&row.object_key).await?;
-    let letter = object.map(|object| serde_json::from_slice::<DeadLetter>(&object.bytes)).transpose();
-    let letter = letter.map_err(|_| Failure::damaged(format!("{} is no dead letter", row.object_key)))?;
-    Answer::one(&OpenedDeadLetter { row, record: letter.map(|letter| letter.record) })
+    let record = match query.objects.get(&row.object_key).await? {
+        Some(object) => Some(STANDARD.encode(record(query, &row.object_key, &object.bytes).await?)),
+        None => None,
+    };
+    Answer::one(&OpenedDeadLetter { row, record })
+}
+
+/// The record in the object under `key`.
+async fn record(query: &Query, key: &str, object: &[u8]) -> Result<Bytes, Failure> {
+    let damaged = || Failure::damaged(format!("{key} is no dead letter"));
+    let letter: DeadLetter = serde_json::from_slice(object).map_err(|_| damaged())?;
+    let sealed = STANDARD.decode(letter.sealed_record).map_err(|_| damaged())?;
+    envelope::open(&*query.keys, Purpose::DeadLetter, key, &sealed).await.map_err(|error| match error.kind {
+        PortErrorKind::Invalid => Failure::damaged(error.to_string()),
+        _ => error.into(),
+    })
 }

@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 use tributary_access::{Authority, Caller, problem_response, token_in};
 use tributary_model::directory::Scope;
 use tributary_model::{Problem, ProjectId, TimestampMs};
-use tributary_ports::{Ledger, Objects, Search};
+use tributary_ports::{Keys, Ledger, Objects, Search};
 use tributary_telemetry::QueryFacts;
 
 use crate::answer::Answer;
@@ -24,6 +24,8 @@ pub struct Query {
     pub ledger: Arc<dyn Ledger>,
     /// Holds the dead letters' bytes.
     pub objects: Arc<dyn Objects>,
+    /// Opens them.
+    pub keys: Arc<dyn Keys>,
     /// The project of those who run this installation. A record whose header can't be read belongs to no project that
     /// anybody could name; its dead letter is shown to operate tokens of this project, and to none if there is none.
     pub operators: Option<ProjectId>,

@@ -19,13 +19,14 @@ use tributary_model::{
     AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId,
 };
 use tributary_pipeline::pack::{Arrival, pack};
+use tributary_ports::keys::{DataKey, PublicKey, Purpose, Signature};
 use tributary_ports::ledger::{
     AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
 };
 use tributary_ports::objects::{Condition, Etag, Object};
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
-use tributary_ports::{Ledger, Objects, PortError, PortErrorKind, Search, Upserted};
+use tributary_ports::{Keys, Ledger, Objects, PortError, PortErrorKind, Search, Upserted};
 use tributary_worker::{Sink, Worker};
 
 const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
@@ -152,6 +153,29 @@ impl Objects for Null {
     }
 }
 
+#[async_trait]
+impl Keys for Null {
+    async fn sign(&self, _: &str, _: &[u8]) -> Result<Signature, PortError> {
+        not_asked()
+    }
+
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
+        not_asked()
+    }
+
+    async fn rotate(&self) -> Result<PublicKey, PortError> {
+        not_asked()
+    }
+
+    async fn data_key(&self, _: Purpose) -> Result<DataKey, PortError> {
+        not_asked()
+    }
+
+    async fn unwrap_key(&self, _: Purpose, _: &[u8]) -> Result<DataKey, PortError> {
+        not_asked()
+    }
+}
+
 const CAPTURE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/captures/js-02-warm.report.json"));
 
@@ -198,7 +222,7 @@ fn batch(bytes: usize) -> Batch {
 
 fn worker(target: Sink) -> Worker {
     let region = Region::new("local").expect("a region");
-    Worker { target, objects: Arc::new(Null), ledger: Arc::new(Null), region }
+    Worker { target, objects: Arc::new(Null), keys: Arc::new(Null), ledger: Arc::new(Null), region }
 }
 
 /// How long this thread has been on a processor; the kernel counts it at every tick, some 4 ms.

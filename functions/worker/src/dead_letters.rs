@@ -1,4 +1,4 @@
-//! Records that can never be applied: their bytes and the reason as an object first, then a row that points to it.
+//! Records that can never be applied: their bytes, sealed, and the reason as an object first, then a row that points to it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,6 +7,8 @@ use tributary_model::dead_letter::{DeadLetter, object_key};
 use tributary_model::limits::{DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTERS_BATCH_MAX};
 use tributary_model::{Outcome, Record, Rejection};
 use tributary_ports::PortError;
+use tributary_ports::envelope::seal;
+use tributary_ports::keys::Purpose;
 use tributary_ports::ledger::DeadLetterRow;
 use tributary_ports::objects::Condition;
 
@@ -25,8 +27,7 @@ impl Run<'_> {
         let mut positions = Vec::new();
         let mut rows = Vec::new();
         for (position, rejection) in rejected {
-            let letter = self.letter(position, &rejection);
-            match self.put(position, letter).await {
+            match self.put(position, &rejection).await {
                 Ok(row) => {
                     positions.push(position);
                     rows.push(row);
@@ -51,20 +52,6 @@ impl Run<'_> {
         }
     }
 
-    fn letter(&self, position: usize, rejection: &Rejection) -> DeadLetter {
-        let bytes = self.record(position);
-        let header = Record::decode(&bytes).ok();
-        DeadLetter {
-            id: header.as_ref().map_or_else(|| self.place(position), |header| header.id.to_string()),
-            project: header.map(|header| header.project),
-            reason: rejection.reason,
-            detail: printable(&rejection.detail),
-            target: self.worker.target.target(),
-            seen_at: self.now,
-            record: STANDARD.encode(&bytes),
-        }
-    }
-
     /// Names a record by its place in the stream.
     fn place(&self, position: usize) -> String {
         let number = self.batch.records.get(position).map_or("", |record| &record.sequence_number.0);
@@ -74,9 +61,21 @@ impl Run<'_> {
     }
 
     /// Writes the object and answers the row that points to it.
-    async fn put(&self, position: usize, letter: DeadLetter) -> Result<DeadLetterRow, PortError> {
-        let bytes = self.record(position);
-        let key = object_key(&letter.id, &bytes);
+    async fn put(&self, position: usize, rejection: &Rejection) -> Result<DeadLetterRow, PortError> {
+        let record = self.record(position);
+        let header = Record::decode(&record).ok();
+        let id = header.as_ref().map_or_else(|| self.place(position), |header| header.id.to_string());
+        let key = object_key(&id, &record);
+        let sealed = seal(&*self.worker.keys, Purpose::DeadLetter, &key, &record).await?;
+        let letter = DeadLetter {
+            id,
+            project: header.map(|header| header.project),
+            reason: rejection.reason,
+            detail: printable(&rejection.detail),
+            target: self.worker.target.target(),
+            seen_at: self.now,
+            sealed_record: STANDARD.encode(sealed),
+        };
         let object = Bytes::from(serde_json::to_vec(&letter).unwrap_or_default()); // texts and a time always serialise
         self.worker.objects.put(&key, object, Condition::Always).await?;
         Ok(DeadLetterRow {
@@ -88,7 +87,7 @@ impl Run<'_> {
             first_seen: letter.seen_at,
             last_seen: letter.seen_at,
             object_key: key,
-            record_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            record_bytes: u32::try_from(record.len()).unwrap_or(u32::MAX),
             count: 1,
         })
     }

@@ -9,7 +9,7 @@
 //! in part, after any of its records were applied: by a redelivery, by a crash before the checkpoint moved, by a replay
 //! weeks later, or by another worker at the same time. Each write goes by id and version, so the second of two such
 //! actors is told "already there" or "superseded", which are ends as good as "applied"; and a dead letter's object
-//! and row are named by the record, so that writing them again changes nothing.
+//! and row are named by the record, so that writing them again leaves the same letter.
 
 mod dead_letters;
 mod endings;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use tributary_model::{Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber};
-use tributary_ports::{Ledger, Objects};
+use tributary_ports::{Keys, Ledger, Objects};
 use tributary_telemetry::WorkerFacts;
 
 pub use sink::Sink;
@@ -34,6 +34,8 @@ pub struct Worker {
     pub target: Sink,
     /// Takes the dead letters' bytes.
     pub objects: Arc<dyn Objects>,
+    /// Seals them.
+    pub keys: Arc<dyn Keys>,
     /// Takes the dead letters' rows.
     pub ledger: Arc<dyn Ledger>,
     /// The stream's region: shards of different regions have the same names.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_embedded::search::{SearchSettings, TantivySearch};
@@ -19,6 +20,8 @@ use tributary_model::{
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_pipeline::unpack;
+use tributary_ports::envelope::open;
+use tributary_ports::keys::Purpose;
 use tributary_ports::ledger::DeadLetterFilter;
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
 use tributary_ports::{Ledger, Objects, Search};
@@ -31,6 +34,7 @@ struct Stores {
     search: Arc<TantivySearch>,
     ledger: Arc<SqliteLedger>,
     objects: Arc<FileObjects>,
+    keys: Arc<KeyFile>,
 }
 
 impl Stores {
@@ -40,6 +44,7 @@ impl Stores {
             search: Arc::new(TantivySearch::open(&folder.join("search"), settings).expect("an index")),
             ledger: SqliteLedger::open(&folder.join("ledger")).expect("a ledger"),
             objects: FileObjects::open(&folder.join("objects")).expect("objects"),
+            keys: KeyFile::open(&folder.join("keys")).expect("keys"),
         }
     }
 
@@ -49,7 +54,8 @@ impl Stores {
             Target::Ledger => Sink::Ledger(self.ledger.clone()),
         };
         let region = Region::new("local").expect("a region");
-        let worker = Worker { target, objects: self.objects.clone(), ledger: self.ledger.clone(), region };
+        let (objects, keys, ledger) = (self.objects.clone(), self.keys.clone(), self.ledger.clone());
+        let worker = Worker { target, objects, keys, ledger, region };
         worker.handle(NOW, batch).await
     }
 }
@@ -178,7 +184,9 @@ async fn poison_is_kept_beside_its_neighbours() {
         let object = stores.objects.get(&row.object_key).await.expect("an answer").expect("an object");
         let letter: DeadLetter = serde_json::from_slice(&object.bytes).expect("a dead letter");
         assert_eq!((&letter.id, letter.reason), (&row.id, row.reason));
-        kept.push(Bytes::from(STANDARD.decode(letter.record).expect("base64")));
+        let sealed = STANDARD.decode(letter.sealed_record).expect("base64");
+        let record = open(&*stores.keys, Purpose::DeadLetter, &row.object_key, &sealed).await;
+        kept.push(record.expect("a record"));
     }
     kept.sort_by_key(|bytes| std::cmp::Reverse(bytes.len()));
     assert_eq!(kept, poison);

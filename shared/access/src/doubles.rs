@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tributary_model::directory::{OBJECT_KEY, Project};
 use tributary_model::{AccountId, Directory, ProjectId, ReportId, TimestampMs, TokenId};
-use tributary_ports::keys::{PublicKey, Signature};
+use tributary_ports::keys::{DataKey, PublicKey, Purpose, Signature};
 use tributary_ports::ledger::{
     AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
 };
@@ -179,6 +179,14 @@ impl Keys for MemoryKeys {
         let mut pairs = self.pairs.lock().expect("no panic");
         pairs.push(Arc::clone(&pair));
         Ok(public_key(pairs.len(), &pair, true))
+    }
+
+    async fn data_key(&self, _: Purpose) -> Result<DataKey, PortError> {
+        unreachable!("nothing here seals")
+    }
+
+    async fn unwrap_key(&self, _: Purpose, _: &[u8]) -> Result<DataKey, PortError> {
+        unreachable!("nothing here opens what is sealed")
     }
 }
 

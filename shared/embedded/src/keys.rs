@@ -1,8 +1,10 @@
-//! Keys in one file, which only its owner may read: ES256 key pairs as PKCS#8, the current one last.
+//! Keys in one file, which only its owner may read: ES256 key pairs as PKCS#8, the current one last, and the master key that
+//! wraps data keys.
 //!
 //! The file is read for each call and replaced whole, so several processes may share it: the command line issues tokens
 //! and rotates keys while `tributary up` runs. Whoever changes it holds the lock from the reading to the rename.
 
+mod master;
 mod pair;
 
 use std::fs::File;
@@ -13,10 +15,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tributary_model::limits::{KEY_FILE_BYTES_MAX, SIGNING_KEYS_MAX};
-use tributary_ports::keys::{PublicKey, Signature};
+use tributary_ports::keys::{DataKey, PublicKey, Purpose, Signature};
 use tributary_ports::{Keys, PortError, PortErrorKind};
 
 use crate::{blocking, files};
+use master::Master;
 use pair::Pair;
 
 /// The file within its folder.
@@ -36,6 +39,9 @@ pub struct KeyFile {
 struct Stored {
     /// Each with its id, for people who compare it with a token's header; the oldest first.
     keys: Vec<StoredKey>,
+    /// AES-256, in base64. Files of before there were data keys have none; opening one adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    master: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +49,13 @@ struct StoredKey {
     kid: String,
     /// PKCS#8 (RFC 5958), in base64.
     pkcs8: String,
+}
+
+/// What the file holds.
+struct Ring {
+    /// The current one last; at least one.
+    pairs: Vec<Pair>,
+    master: Option<Master>,
 }
 
 impl KeyFile {
@@ -57,12 +70,29 @@ impl KeyFile {
         check_private(folder, folder.metadata(), 0o022, "chmod 700")?;
         let _writing = lock(folder).map_err(files::failed(OPERATION, folder))?;
         files::remove_unfinished(folder).map_err(files::failed(OPERATION, folder))?;
-        if folder.join(FILE).try_exists().map_err(files::failed(OPERATION, folder))? {
-            read(folder)?;
-        } else {
-            write(folder, &[Pair::generate(OPERATION)?])?;
+        let mut ring = match folder.join(FILE).try_exists().map_err(files::failed(OPERATION, folder))? {
+            true => read(folder)?,
+            false => Ring { pairs: vec![Pair::generate(OPERATION)?], master: None },
+        };
+        if ring.master.is_none() {
+            ring.master = Some(Master::generate(OPERATION)?);
+            write(folder, &ring)?;
         }
         Ok(Arc::new(Self { folder: folder.into() }))
+    }
+
+    /// Does `work` with the master key.
+    async fn with_master<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Master) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let folder = Arc::clone(&self.folder);
+        blocking::run(operation, move || {
+            let master = read(&folder)?.master;
+            work(&master.ok_or_else(|| damaged(&folder.join(FILE), "it holds no master key"))?)
+        })
+        .await
     }
 }
 
@@ -72,7 +102,7 @@ impl Keys for KeyFile {
         const OPERATION: &str = "keys.sign";
         let (folder, kid, message) = (Arc::clone(&self.folder), kid.to_owned(), message.to_vec());
         blocking::run(OPERATION, move || {
-            let pairs = read(&folder)?;
+            let pairs = read(&folder)?.pairs;
             let pair = pairs.iter().find(|pair| pair.kid == kid);
             let none = || PortError::new(PortErrorKind::NotFound, OPERATION, format!("there is no key {kid:?}"));
             pair.ok_or_else(none)?.sign(OPERATION, &message)
@@ -82,7 +112,7 @@ impl Keys for KeyFile {
 
     async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
         let folder = Arc::clone(&self.folder);
-        let pairs = blocking::run(READ, move || read(&folder)).await?;
+        let pairs = blocking::run(READ, move || read(&folder)).await?.pairs;
         Ok(pairs.iter().rev().enumerate().map(|(age, pair)| pair.public(age == 0)).collect())
     }
 
@@ -90,19 +120,31 @@ impl Keys for KeyFile {
         let folder = Arc::clone(&self.folder);
         blocking::run(ROTATE, move || rotate(&folder)).await
     }
+
+    async fn data_key(&self, purpose: Purpose) -> Result<DataKey, PortError> {
+        const OPERATION: &str = "keys.data_key";
+        self.with_master(OPERATION, move |master| master.data_key(OPERATION, purpose)).await
+    }
+
+    async fn unwrap_key(&self, purpose: Purpose, wrapped: &[u8]) -> Result<DataKey, PortError> {
+        const OPERATION: &str = "keys.unwrap_key";
+        let wrapped = wrapped.to_vec();
+        self.with_master(OPERATION, move |master| master.unwrap(OPERATION, purpose, &wrapped)).await
+    }
 }
 
 fn rotate(folder: &Path) -> Result<PublicKey, PortError> {
     let _writing = lock(folder).map_err(files::failed(ROTATE, folder))?;
-    let mut pairs = read(folder)?;
-    if pairs.len() >= SIGNING_KEYS_MAX {
-        let detail = format!("{} holds {} keys, the most there may be", folder.join(FILE).display(), pairs.len());
+    let mut ring = read(folder)?;
+    let count = ring.pairs.len();
+    if count >= SIGNING_KEYS_MAX {
+        let detail = format!("{} holds {count} keys, the most there may be", folder.join(FILE).display());
         return Err(PortError::new(PortErrorKind::Invalid, ROTATE, detail));
     }
     let pair = Pair::generate(ROTATE)?;
     let public = pair.public(true);
-    pairs.push(pair);
-    write(folder, &pairs)?;
+    ring.pairs.push(pair);
+    write(folder, &ring)?;
     Ok(public)
 }
 
@@ -112,17 +154,17 @@ fn lock(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn write(folder: &Path, pairs: &[Pair]) -> Result<(), PortError> {
+fn write(folder: &Path, ring: &Ring) -> Result<(), PortError> {
     const OPERATION: &str = "keys.write";
-    let keys = pairs.iter().map(|pair| StoredKey { kid: pair.kid.clone(), pkcs8: pair.to_base64() }).collect();
-    let written = serde_json::to_vec_pretty(&Stored { keys }).map_err(io::Error::from);
+    let keys = ring.pairs.iter().map(|pair| StoredKey { kid: pair.kid.clone(), pkcs8: pair.to_base64() }).collect();
+    let stored = Stored { keys, master: ring.master.as_ref().map(Master::to_base64) };
+    let written = serde_json::to_vec_pretty(&stored).map_err(io::Error::from);
     let prepared = written.and_then(|bytes| files::prepare(folder, &bytes));
     let published = prepared.and_then(|file| files::publish(file, folder, FILE));
     published.map_err(files::failed(OPERATION, &folder.join(FILE)))
 }
 
-/// The key pairs of the file, the current one last; at least one.
-fn read(folder: &Path) -> Result<Vec<Pair>, PortError> {
+fn read(folder: &Path) -> Result<Ring, PortError> {
     let path = folder.join(FILE);
     let file = File::open(&path).map_err(files::failed(READ, &path))?;
     check_private(&path, file.metadata(), 0o077, "chmod 600")?;
@@ -132,7 +174,7 @@ fn read(folder: &Path) -> Result<Vec<Pair>, PortError> {
 }
 
 /// What is wrong is said without any of the file's text, which is secret.
-fn parse(bytes: &[u8]) -> Result<Vec<Pair>, String> {
+fn parse(bytes: &[u8]) -> Result<Ring, String> {
     let stored: Stored = serde_json::from_slice(bytes).map_err(|error| {
         format!("it is not as it was written, from line {} column {} on", error.line(), error.column())
     })?;
@@ -140,17 +182,18 @@ fn parse(bytes: &[u8]) -> Result<Vec<Pair>, String> {
         return Err("it holds no key".to_owned());
     }
     let keys = stored.keys.iter().enumerate();
-    keys.map(|(at, key)| {
+    let pairs = keys.map(|(at, key)| {
         let pair = Pair::from_base64(&key.pkcs8).ok_or_else(|| format!("its key {} can't be read", at + 1))?;
         if pair.kid == key.kid { Ok(pair) } else { Err(format!("its key {} has another key's id", at + 1)) }
-    })
-    .collect()
+    });
+    let master = |text: &String| Master::from_base64(text).ok_or_else(|| "its master key can't be read".to_owned());
+    Ok(Ring { pairs: pairs.collect::<Result<_, _>>()?, master: stored.master.as_ref().map(master).transpose()? })
 }
 
 fn damaged(path: &Path, problem: &str) -> PortError {
     let detail = format!(
-        "the key file {} is damaged: {problem}. Put a copy back in its place, or remove it and a new key is made; tokens \
-         signed before stay valid by the public keys in the directory",
+        "the key file {} is damaged: {problem}. Put a copy back in its place, or remove it and new keys are made: tokens \
+         signed before stay valid by the public keys in the directory, but the bytes of dead letters can't be opened any more",
         path.display()
     );
     PortError::new(PortErrorKind::Invalid, READ, detail)

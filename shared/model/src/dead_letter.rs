@@ -28,8 +28,8 @@ pub struct DeadLetter {
     pub target: Target,
     /// When that was.
     pub seen_at: TimestampMs,
-    /// The record's bytes as they stood in the stream, base64 (RFC 4648, section 4).
-    pub record: String,
+    /// The record's bytes as they stood in the stream, sealed for this object's key, in base64 (RFC 4648, section 4).
+    pub sealed_record: String,
 }
 
 /// The object key of the record `bytes` under the dead letter `id`: `dead-letters/<id>/<16 hexadecimal digits>.json`.

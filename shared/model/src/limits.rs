@@ -334,6 +334,8 @@ pub const AUDIT_DETAIL_BYTES_MAX: usize = 16 * 1024;
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Keys that sign or signed tokens, in one key file: one a day for the time in which a token is valid.
 pub const SIGNING_KEYS_MAX: usize = 400;
+/// Bytes of a wrapped data key (KMS: 6,144).
+pub const WRAPPED_KEY_BYTES_MAX: usize = 6144;
 /// Bytes of the key file; a key takes some 300.
 pub const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Verified tokens kept in memory.

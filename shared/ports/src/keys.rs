@@ -1,6 +1,11 @@
-//! Keys: what signs tokens. A private key never leaves the adapter.
+//! Keys: what signs tokens, and what wraps the data keys that seal bytes ([`envelope`](crate::envelope)). A private key and
+//! the key that wraps never leave the adapter.
+
+use std::fmt;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::PortError;
 
@@ -24,6 +29,47 @@ pub struct PublicKey {
     pub current: bool,
 }
 
+/// What is sealed. A data key that was made for one purpose is unwrapped for no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The bytes of dead letters.
+    DeadLetter,
+    /// Records that the stream refused.
+    Overflow,
+}
+
+impl Purpose {
+    /// All purposes.
+    pub const ALL: [Self; 2] = [Self::DeadLetter, Self::Overflow];
+
+    /// As it stands in the encryption context, where anybody who may see it may read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead-letter",
+            Self::Overflow => "overflow",
+        }
+    }
+}
+
+/// Bytes of a data key: AES-256.
+pub const DATA_KEY_BYTES: usize = 32;
+
+/// A key that encrypts content, wiped when it is dropped.
+#[derive(Clone)]
+pub struct DataKey {
+    /// The key.
+    pub plaintext: Zeroizing<[u8; DATA_KEY_BYTES]>,
+    /// The same as it may be stored: at most `WRAPPED_KEY_BYTES_MAX` bytes that the key store alone can unwrap.
+    pub wrapped: Bytes,
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataKey").field("wrapped", &self.wrapped.len()).finish_non_exhaustive()
+    }
+}
+
 /// The key store. Tokens are signed with ES256.
 #[async_trait]
 pub trait Keys: Send + Sync {
@@ -44,4 +90,16 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// Bad luck of any kind.
     async fn rotate(&self) -> Result<PublicKey, PortError>;
+
+    /// A data key for sealing. The same may be given out again, within the bounds that the adapter names.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn data_key(&self, purpose: Purpose) -> Result<DataKey, PortError>;
+
+    /// The data key that was wrapped for this purpose.
+    ///
+    /// # Errors
+    /// `Invalid` if it was wrapped for another purpose or by another key store, or was changed; otherwise bad luck.
+    async fn unwrap_key(&self, purpose: Purpose, wrapped: &[u8]) -> Result<DataKey, PortError>;
 }

@@ -5,6 +5,7 @@
 //! one contract suite in [`contract`], which every adapter's tests run.
 
 pub mod control;
+pub mod envelope;
 pub mod error;
 pub mod keys;
 pub mod ledger;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tributary_model::directory::Scope;
 use tributary_model::{Kind, TimestampMs};
 use tributary_ports::ledger::DeadLetterRow;
+use tributary_ports::objects::Condition;
 use tributary_ports::{Ledger, Objects};
 
 use crate::fixture::{Fixture, NOW, each, json, problem, project, record};
@@ -119,12 +120,23 @@ async fn operators_page_through_their_own_and_those_of_no_project_in_one_order()
 }
 
 #[tokio::test]
+async fn a_dead_letter_in_another_s_place_is_not_shown() {
+    let fixture = Fixture::new().await;
+    fixture.work(&["one".into(), "two".into()]).await;
+    let keys = fixture.objects.list("dead-letters/", None, 2).await.expect("keys");
+    let other = fixture.objects.get(&keys[1]).await.expect("read").expect("an object");
+    fixture.objects.put(&keys[0], other.bytes, Condition::Always).await.expect("written");
+    let shown = status(&fixture, "shop", "/v1/dead-letters/record-local-0-0").await;
+    assert_eq!(shown, (503, "what is stored of it can't be read".to_owned()));
+}
+
+#[tokio::test]
 async fn a_dead_letter_whose_object_is_gone_or_damaged_says_so() {
     let fixture = Fixture::new().await;
     fixture.ledger.upsert_dead_letters(vec![row(1, "shop")]).await.expect("written");
     let path = "/v1/dead-letters/letter-00001";
     assert_eq!(get(&fixture, "shop", path).await["record"], Value::Null);
-    let damaged = fixture.objects.put("dead-letters/x.json", "{".into(), tributary_ports::objects::Condition::Always);
+    let damaged = fixture.objects.put("dead-letters/x.json", "{".into(), Condition::Always);
     damaged.await.expect("written");
     assert_eq!(status(&fixture, "shop", path).await, (503, "what is stored of it can't be read".to_owned()));
 }

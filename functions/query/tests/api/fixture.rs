@@ -63,7 +63,14 @@ impl Fixture {
         directories.refresh(objects.as_ref(), NOW).await.expect("a directory");
         let authority = Arc::new(Authority::new(directories.clone()));
         let operators = Some(project("shop"));
-        let query = Query { authority, search, ledger: ledger.clone(), objects: objects.clone(), operators };
+        let query = Query {
+            authority,
+            search,
+            ledger: ledger.clone(),
+            objects: objects.clone(),
+            keys: keys.clone(),
+            operators,
+        };
         let reader = String::new();
         let mut fixture = Self { query, objects, ledger, keys, directories, reader, _folder: folder };
         fixture.reader = fixture.token("shop", Scope::Read).await;
@@ -99,7 +106,8 @@ impl Fixture {
                 Target::Ledger => Sink::Ledger(self.ledger.clone() as Arc<dyn Ledger>),
             };
             let region = Region::new("local").expect("a region");
-            let worker = Worker { target, objects: self.objects.clone(), ledger: self.ledger.clone(), region };
+            let (objects, keys, ledger) = (self.objects.clone(), self.keys.clone(), self.ledger.clone());
+            let worker = Worker { target, objects, keys, ledger, region };
             let handled = worker.handle(NOW, &batch).await;
             assert_eq!((handled.redeliver, handled.facts.error), (vec![], None));
         }

@@ -114,6 +114,7 @@ async fn a_damaged_file_is_refused_without_a_word_of_it() {
     let wrong_id = text.replace("\"kid\": \"", "\"kid\": \"x");
     let torn_key = text.replace(&secret, &secret[..secret.len() - 4]);
     let as_a_type = format!("{{\"keys\": \"{secret}\"}}");
+    let wrong_master = text.replace("\"master\": \"", "\"master\": \"AAAA");
     let cases = [
         (&text[..text.len() / 2], "it is not as it was written"),
         (&wrong_type, "it is not as it was written"),
@@ -121,6 +122,7 @@ async fn a_damaged_file_is_refused_without_a_word_of_it() {
         ("", "it is not as it was written"),
         ("{\"keys\": []}", "it holds no key"),
         (&wrong_id, "its key 1 has another key's id"),
+        (&wrong_master, "its master key can't be read"),
         (&torn_key, "its key 1 can't be read"),
     ];
     for (content, problem) in cases {
@@ -160,10 +162,29 @@ async fn there_is_a_greatest_number_of_keys() {
     let store = open(&root).expect("a store");
     let key = Pair::generate("test").expect("a pair");
     let keys = (0..SIGNING_KEYS_MAX).map(|_| StoredKey { kid: key.kid.clone(), pkcs8: key.to_base64() }).collect();
-    let full = serde_json::to_vec(&Stored { keys }).expect("JSON");
+    let full = serde_json::to_vec(&Stored { keys, master: None }).expect("JSON");
     assert!(u64::try_from(full.len()).expect("a size") < KEY_FILE_BYTES_MAX);
     overwrite(&root, &full);
     let error = store.rotate().await.expect_err("a refusal");
     assert_eq!(error.kind, PortErrorKind::Invalid);
     assert!(error.to_string().contains("holds 400 keys, the most there may be"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_before_there_were_data_keys_gets_a_master_key_that_stays() {
+    let root = folder();
+    let store = open(&root).expect("a store");
+    store.rotate().await.expect("a rotation");
+    let keys = store.public_keys().await.expect("the public keys");
+    let mut stored: Stored =
+        serde_json::from_slice(&std::fs::read(self::stored(&root)).expect("the file")).expect("keys");
+    stored.master = None;
+    overwrite(&root, &serde_json::to_vec(&stored).expect("JSON"));
+    assert_eq!(store.data_key(Purpose::Overflow).await.expect_err("no master").kind, PortErrorKind::Invalid);
+    let opened = open(&root).expect("a store");
+    assert_eq!(opened.public_keys().await.expect("the public keys"), keys);
+    let key = opened.data_key(Purpose::Overflow).await.expect("a data key");
+    opened.rotate().await.expect("a rotation");
+    let again = open(&root).expect("a store").unwrap_key(Purpose::Overflow, &key.wrapped).await.expect("the data key");
+    assert_eq!(again.plaintext, key.plaintext);
 }

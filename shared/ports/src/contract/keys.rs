@@ -1,5 +1,7 @@
 //! What every key store keeps to.
 
+mod data_keys;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -19,6 +21,12 @@ pub async fn all(fresh: impl AsyncFn() -> Arc<dyn Keys>) {
     a_rotated_key_goes_on_to_verify(&*fresh().await).await;
     an_unknown_key_is_not_found(&*fresh().await).await;
     no_rotation_at_once_is_lost(fresh().await).await;
+    data_keys::what_was_sealed_is_opened(&*fresh().await).await;
+    data_keys::the_same_sealed_twice_is_not_the_same(&*fresh().await).await;
+    data_keys::another_purpose_or_place_is_refused(&*fresh().await).await;
+    data_keys::what_was_changed_is_refused(&*fresh().await).await;
+    data_keys::another_store_s_is_refused(&*fresh().await, &*fresh().await).await;
+    data_keys::a_data_key_is_unwrapped_whatever_was_rotated_since(&*fresh().await).await;
 }
 
 async fn current(store: &dyn Keys) -> PublicKey {
