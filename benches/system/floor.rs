@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tributary::local::{Local, Settings};
 use tributary_access::{Authority, DirectoryCache};
 use tributary_embedded::objects::FileObjects;
-use tributary_model::directory::Scope;
+use tributary_model::directory::{OBJECT_KEY, Scope};
 use tributary_model::{Kind, Region, Report};
 use tributary_pipeline::admit::without_token;
 use tributary_pipeline::pack::{Arrival, pack};
@@ -33,7 +33,7 @@ pub(crate) fn table(run: Duration) -> Result<()> {
 fn row(authority: &Authority, token: &str, body: &Bytes, run: Duration) -> Result<()> {
     let now = Report::parse(body)?.timestamp();
     let region = Region::new("local")?;
-    let verify = || authority.verify(black_box(token), Scope::Ingest, now);
+    let verify = || authority.verify_held(black_box(token), Scope::Ingest, now);
     let token_us = time(run, || {
         black_box(verify()?);
         Ok(())
@@ -83,11 +83,11 @@ fn authority(data: &std::path::Path) -> Result<(Authority, String)> {
         let local = Local::start(Settings::on(data)?).await?;
         let token = local.token().to_owned();
         local.stop().await;
-        let directories = DirectoryCache::new();
         let objects = FileObjects::open(&data.join("objects"))?;
+        let directories = DirectoryCache::new(objects, OBJECT_KEY);
         #[expect(clippy::disallowed_methods, reason = "the one reading of a clock")]
         let now = tributary_model::TimestampMs::from_system(std::time::SystemTime::now());
-        directories.refresh(&*objects, now).await?;
+        directories.refresh(now).await?;
         Ok((Authority::new(Arc::clone(&directories)), token))
     })
 }

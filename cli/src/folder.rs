@@ -11,9 +11,10 @@ use tributary_access::{add_project, ensure_directory, issue_token};
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
-use tributary_model::directory::{Scope, Scopes};
+use tributary_model::directory::{OBJECT_KEY, Scope, Scopes};
 use tributary_model::limits::{SAVED_TOKEN_REST_MIN, TOKEN_BYTES_MAX, TOKEN_LIFETIME};
 use tributary_model::{AccountId, Directory, ProjectId, RetentionClass, TimestampMs};
+use tributary_ports::Objects;
 
 use crate::failure::{Context, Failure};
 use crate::files;
@@ -240,10 +241,10 @@ fn default_project() -> Result<ProjectRequest, Failure> {
 /// Whether the token will still be good in a while. The directory is taken for as new as that.
 async fn is_valid(token: &str, saved: SavedToken, stores: &Stores, now: TimestampMs) -> bool {
     let later = now.plus_ms(i64::try_from(SAVED_TOKEN_REST_MIN.as_millis()).unwrap_or(i64::MAX));
-    let directories = DirectoryCache::new();
-    if directories.refresh(&*stores.objects, later).await.is_err() {
+    let directories = DirectoryCache::new(Arc::clone(&stores.objects) as Arc<dyn Objects>, OBJECT_KEY);
+    if directories.refresh(later).await.is_err() {
         return false;
     }
     let authority = Authority::new(directories);
-    saved.scopes().into_iter().all(|scope| authority.verify(token, scope, later).is_ok())
+    saved.scopes().into_iter().all(|scope| authority.verify_held(token, scope, later).is_ok())
 }

@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tributary_access::DirectoryCache;
-use tributary_embedded::objects::FileObjects;
 use tributary_embedded::search::TantivySearch;
 use tributary_embedded::stream::FileStream;
 use tributary_model::limits::{LOCAL_CHORES_INTERVAL, LOCAL_DIRECTORY_REFRESH, LOG_FLUSH_INTERVAL};
@@ -31,7 +30,6 @@ impl Chores {
         let (stop, stopped) = watch::channel(false);
         let work = Work {
             directories: Arc::clone(&opened.directories),
-            objects: Arc::clone(&opened.stores.objects),
             stream: opened.own_stream.clone(),
             search: opened.search.clone(),
             consumers: consumers.clone(),
@@ -49,7 +47,6 @@ impl Chores {
 
 struct Work {
     directories: Arc<DirectoryCache>,
-    objects: Arc<FileObjects>,
     stream: Option<Arc<FileStream>>,
     search: Option<Arc<TantivySearch>>,
     consumers: Consumers,
@@ -74,7 +71,7 @@ impl Work {
 
     async fn refresh(&mut self) {
         let now = clock::now();
-        let refreshed = self.directories.refresh(&*self.objects, now).await;
+        let refreshed = self.directories.refresh(now).await;
         let complaint = refreshed.err().map(|error| error.to_string());
         if let Some(error) = complaint.clone().filter(|_| complaint != self.complained) {
             self.telemetry.emit(now, &ChoreFacts { chore: "directory", error });

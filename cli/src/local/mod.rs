@@ -16,6 +16,7 @@ use tributary_config::{FunctionName, LocalSettings};
 use tributary_embedded::search::{SearchSettings, TantivySearch};
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::ProjectId;
+use tributary_model::directory::OBJECT_KEY;
 use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
 use tributary_query::Query;
 use tributary_telemetry::Telemetry;
@@ -164,8 +165,8 @@ impl Opened {
         let stores = folder.open(now).await?;
         let token = folder.ensure_token(SavedToken::Local, &stores, now).await?;
         folder.ensure_token(SavedToken::Operator, &stores, now).await?;
-        let directories = DirectoryCache::new();
-        directories.refresh(&*stores.objects, now).await.context("directory")?;
+        let directories = DirectoryCache::new(Arc::clone(&stores.objects) as Arc<dyn Objects>, OBJECT_KEY);
+        directories.refresh(now).await.context("directory")?;
         let (own_stream, stream) = match &settings.stream {
             Some(other) => (None, Arc::clone(other)),
             None => {

@@ -29,7 +29,7 @@ pub(crate) async fn take_in(
     request: Request<Bytes>,
     facts: &mut CollectorFacts,
 ) -> Result<Response<Bytes>, Refusal> {
-    let record = record_of(collector, now, request, facts)?;
+    let record = record_of(collector, now, request, facts).await?;
     let id = record.id.to_string();
     let receipt = receipt(&id);
     let entry = Entry { partition_key: id.into(), data: record.encode() };
@@ -41,8 +41,8 @@ pub(crate) async fn take_in(
     }
 }
 
-/// All that comes before the stream: nothing here waits.
-fn record_of(
+/// All that comes before the stream. Of this only the directory may be waited for, now and then.
+async fn record_of(
     collector: &Collector,
     now: TimestampMs,
     request: Request<Bytes>,
@@ -54,23 +54,28 @@ fn record_of(
     headers::check_length(&head.headers, body.len())?;
     let token = token_in(&head.headers)?;
     let caller = match token {
-        Some(token) => Some((token, let_in(collector, token, now, facts)?)),
+        Some(token) => Some((token, let_in(collector, token, now, facts).await?)),
         None => None,
     };
     let body = decode(body, encoding)?;
     match format {
-        Format::Json => plain(collector, now, caller, &body, facts),
+        Format::Json => plain(collector, now, caller, &body, facts).await,
         Format::Jose => signed(collector, now, caller, &body),
     }
 }
 
-fn let_in(collector: &Collector, token: &str, now: TimestampMs, facts: &mut CollectorFacts) -> Result<Caller, Refusal> {
-    let caller = collector.authority.verify(token, Scope::Ingest, now)?;
+async fn let_in(
+    collector: &Collector,
+    token: &str,
+    now: TimestampMs,
+    facts: &mut CollectorFacts,
+) -> Result<Caller, Refusal> {
+    let caller = collector.authority.verify(token, Scope::Ingest, now).await?;
     facts.project = Some(caller.project.clone());
     Ok(caller)
 }
 
-fn plain(
+async fn plain(
     collector: &Collector,
     now: TimestampMs,
     caller: Option<(&str, Caller)>,
@@ -81,7 +86,7 @@ fn plain(
     let client_id = report.client_id().filter(|_| caller.is_none());
     let (token, caller) = match (caller, client_id.as_deref()) {
         (Some(known), _) => known,
-        (None, Some(token)) if !token.is_empty() => (token, let_in(collector, token, now, facts)?),
+        (None, Some(token)) if !token.is_empty() => (token, let_in(collector, token, now, facts).await?),
         _ => return Err(AuthError::Missing.into()),
     };
     if caller.signed_only() {

@@ -17,8 +17,12 @@ struct KeySet<'a> {
 }
 
 /// May be kept for as long as a directory is before it is read again. HEAD has the headers alone.
-pub(crate) fn answer(collector: &Collector, now: TimestampMs, method: &Method) -> Result<Response<Bytes>, Refusal> {
-    let directory = collector.authority.directory(now)?;
+pub(crate) async fn answer(
+    collector: &Collector,
+    now: TimestampMs,
+    method: &Method,
+) -> Result<Response<Bytes>, Refusal> {
+    let directory = collector.authority.directory(now).await?;
     let keys = directory.token_keys.values().map(|key| &key.jwk).collect();
     let body = Bytes::from(serde_json::to_vec(&KeySet { keys }).unwrap_or_default()); // values always serialise
     let max_age = format!("public, max-age={}", DIRECTORY_REFRESH.as_secs());

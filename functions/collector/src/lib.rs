@@ -74,7 +74,7 @@ async fn route(
         ("/v0/event", _) => Err(Problem::method_not_allowed("a report is sent with POST", "POST").into()),
         ("/.well-known/jwks.json", &Method::GET | &Method::HEAD) => {
             facts.reason = "public-keys";
-            jwks::answer(collector, now, request.method())
+            jwks::answer(collector, now, request.method()).await
         }
         ("/.well-known/jwks.json", _) => {
             Err(Problem::method_not_allowed("the public keys are read with GET", "GET, HEAD").into())

@@ -108,7 +108,7 @@ async fn answer(
     if request.method() != Method::GET {
         return Err(Problem::method_not_allowed("this path takes GET", "GET").into());
     }
-    let caller = authenticate(query, now, route.scope(), request)?;
+    let caller = authenticate(query, now, route.scope(), request).await?;
     let parameters = request.uri().query().unwrap_or_default();
     match route {
         Route::Invocations => invocations::list(query, now, &caller, parameters).await,
@@ -120,9 +120,14 @@ async fn answer(
     }
 }
 
-fn authenticate(query: &Query, now: TimestampMs, need: Scope, request: &Request<Bytes>) -> Result<Caller, Problem> {
+async fn authenticate(
+    query: &Query,
+    now: TimestampMs,
+    need: Scope,
+    request: &Request<Bytes>,
+) -> Result<Caller, Problem> {
     let token = token_in(request.headers())?.unwrap_or_default();
-    Ok(query.authority.verify(token, need, now)?)
+    Ok(query.authority.verify(token, need, now).await?)
 }
 
 #[cfg(test)]

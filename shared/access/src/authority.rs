@@ -107,6 +107,9 @@ pub enum AuthError {
     /// Something that is no valid token; the text says why.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
+    /// A token whose key is not in the directory.
+    #[error("the token's key (kid) is not known here")]
+    UnknownKey,
     /// A token whose time is over.
     #[error("the token expired at {0}")]
     Expired(TimestampMs),
@@ -132,9 +135,11 @@ impl From<AuthError> for Problem {
         let detail = error.to_string();
         match error {
             AuthError::Missing => Self::unauthorized(detail, r#"Bearer realm="tributary""#),
-            AuthError::Invalid(_) | AuthError::Expired(_) | AuthError::NotYet(_) | AuthError::Revoked => {
-                Self::unauthorized(detail, r#"Bearer realm="tributary", error="invalid_token""#)
-            }
+            AuthError::Invalid(_)
+            | AuthError::UnknownKey
+            | AuthError::Expired(_)
+            | AuthError::NotYet(_)
+            | AuthError::Revoked => Self::unauthorized(detail, r#"Bearer realm="tributary", error="invalid_token""#),
             AuthError::Forbidden { .. } => Self::forbidden(detail),
             AuthError::Unavailable(_) => {
                 Self::service_unavailable(detail, u32::try_from(RETRY_AFTER.as_secs()).unwrap_or(1))
@@ -160,19 +165,33 @@ impl Authority {
         Self { directories, verified: Cache::new(TOKEN_CACHE_MAX) }
     }
 
-    /// The directory.
+    /// The directory, read again before if it is due.
     ///
     /// # Errors
     /// If none was read within `DIRECTORY_STALE_MAX`.
-    pub fn directory(&self, now: TimestampMs) -> Result<Arc<Directory>, DirectoryUnavailable> {
+    pub async fn directory(&self, now: TimestampMs) -> Result<Arc<Directory>, DirectoryUnavailable> {
+        self.directories.keep_fresh(now).await;
         self.directories.current(now)
     }
 
-    /// Verifies `token` and that it allows `need`.
+    /// Verifies `token` and that it allows `need`. The directory is read again before if it is due, or if it does not hold
+    /// the token's key and was not just read.
     ///
     /// # Errors
     /// As [`AuthError`] says; no detail repeats the token.
-    pub fn verify(&self, token: &str, need: Scope, now: TimestampMs) -> Result<Caller, AuthError> {
+    pub async fn verify(&self, token: &str, need: Scope, now: TimestampMs) -> Result<Caller, AuthError> {
+        self.directories.keep_fresh(now).await;
+        match self.verify_held(token, need, now) {
+            Err(AuthError::UnknownKey) if self.directories.ask(now).await => self.verify_held(token, need, now),
+            verified => verified,
+        }
+    }
+
+    /// The same by the directory that is held.
+    ///
+    /// # Errors
+    /// As [`AuthError`] says; no detail repeats the token.
+    pub fn verify_held(&self, token: &str, need: Scope, now: TimestampMs) -> Result<Caller, AuthError> {
         let (directory, generation) = self.directories.current_with_generation(now)?;
         if token.len() > TOKEN_BYTES_MAX {
             let detail = format!("the token has {} bytes; the limit is {TOKEN_BYTES_MAX}", token.len());
@@ -231,7 +250,7 @@ fn admit(
 fn verify_afresh(token: &str, directory: &Directory, generation: u64) -> Result<Verified, AuthError> {
     let jws = Jws::parse(token, TOKEN_BYTES_MAX)?;
     let kid = jws.kid.as_deref().ok_or(invalid("the token names no key (kid)"))?;
-    let entry = directory.token_keys.get(kid).ok_or(invalid("the token's key (kid) is not known here"))?;
+    let entry = directory.token_keys.get(kid).ok_or(AuthError::UnknownKey)?;
     let key = VerifyingKey::from_jwk(&entry.jwk).ok_or(invalid("the token's key (kid) can't be used"))?;
     if !jws.is_signed_by(&key) {
         return Err(invalid("the token's signature is not that of its key (kid)"));
@@ -291,7 +310,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jsonwebtoken::EncodingKey;
     use serde_json::json;
-    use tributary_model::directory::TokenKey;
+    use tributary_model::directory::{OBJECT_KEY, TokenKey};
     use tributary_ports::Keys as _;
 
     use super::*;
@@ -301,7 +320,7 @@ mod tests {
     const NOW_S: i64 = NOW.0 / 1000;
 
     struct Fixture {
-        objects: MemoryObjects,
+        objects: Arc<MemoryObjects>,
         keys: MemoryKeys,
         directories: Arc<DirectoryCache>,
         authority: Authority,
@@ -309,15 +328,16 @@ mod tests {
 
     impl Fixture {
         async fn new() -> Self {
-            let (objects, keys, directories) = (objects_with_shop(), MemoryKeys::new(), DirectoryCache::new());
-            publish(&objects, NOW, |directory| {
+            let (objects, keys) = (Arc::new(objects_with_shop()), MemoryKeys::new());
+            let directories = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+            publish(&*objects, NOW, |directory| {
                 ISSUER.clone_into(&mut directory.issuer);
                 Ok(())
             })
             .await
             .expect("published");
-            ensure_directory(&objects, &keys, ISSUER, NOW).await.expect("published");
-            directories.refresh(&objects, NOW).await.expect("read");
+            ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("published");
+            directories.refresh(NOW).await.expect("read");
             Self { objects, keys, directories: Arc::clone(&directories), authority: Authority::new(directories) }
         }
 
@@ -326,8 +346,8 @@ mod tests {
                 change(directory);
                 Ok(())
             };
-            publish(&self.objects, NOW, change).await.expect("published");
-            self.directories.refresh(&self.objects, NOW).await.expect("read");
+            publish(&*self.objects, NOW, change).await.expect("published");
+            self.directories.refresh(NOW).await.expect("read");
         }
 
         /// A token like those issued, with members of header and claims replaced; `null` removes one.
@@ -342,7 +362,7 @@ mod tests {
         }
 
         fn verify(&self, token: &str) -> Result<Caller, AuthError> {
-            self.authority.verify(token, Scope::Ingest, NOW)
+            self.authority.verify_held(token, Scope::Ingest, NOW)
         }
 
         fn detail(&self, token: &str) -> String {
@@ -447,7 +467,7 @@ mod tests {
         let token = fixture.token(&json!({}), &json!({}));
         fixture.verify(&token).expect("valid");
         let later = NOW.plus_ms(200_000);
-        let error = fixture.authority.verify(&token, Scope::Ingest, later).expect_err("over");
+        let error = fixture.authority.verify_held(&token, Scope::Ingest, later).expect_err("over");
         assert_eq!(error.to_string(), "the token expired at 2026-11-21T18:02:01.000Z");
     }
 
@@ -576,8 +596,8 @@ mod tests {
         let fixture = Fixture::new().await;
         let token = fixture.token(&json!({}), &json!({}));
         fixture.verify(&token).expect("valid");
-        rotate_key(&fixture.objects, &fixture.keys, ISSUER, NOW).await.expect("rotated");
-        fixture.directories.refresh(&fixture.objects, NOW).await.expect("read");
+        rotate_key(&*fixture.objects, &fixture.keys, ISSUER, NOW).await.expect("rotated");
+        fixture.directories.refresh(NOW).await.expect("read");
         fixture.verify(&token).expect("valid still");
         fixture.verify(&fixture.token(&json!({}), &json!({}))).expect("valid with the new key");
     }
@@ -620,8 +640,51 @@ mod tests {
         let fixture = Fixture::new().await;
         let token = fixture.token(&json!({}), &json!({}));
         let late = NOW.plus_ms(86_400_001);
-        let error = fixture.authority.verify(&token, Scope::Ingest, late).expect_err("stale");
+        let error = fixture.authority.verify_held(&token, Scope::Ingest, late).expect_err("stale");
         let problem = Problem::from(error);
         assert_eq!((problem.status, problem.retry_after_s), (503, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn a_new_key_is_known_at_once_where_the_directory_is_not_read_in_time() {
+        let fixture = Fixture::new().await;
+        rotate_key(&*fixture.objects, &fixture.keys, ISSUER, NOW).await.expect("rotated");
+        let token = fixture.token(&json!({}), &json!({}));
+        assert_eq!(fixture.verify(&token).err(), Some(AuthError::UnknownKey));
+        fixture.authority.verify(&token, Scope::Ingest, NOW).await.expect("valid");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_unknown_keys_costs_one_reading_in_a_while() {
+        let fixture = Fixture::new().await;
+        let before = fixture.objects.gets();
+        let flood = async |now: TimestampMs| {
+            for number in 0..100 {
+                let token = fixture.token(&json!({"kid": format!("unknown-{number}")}), &json!({}));
+                let error = fixture.authority.verify(&token, Scope::Ingest, now).await.expect_err("unknown");
+                assert_eq!(error, AuthError::UnknownKey);
+            }
+            fixture.objects.gets() - before
+        };
+        assert_eq!(flood(NOW).await, 1);
+        assert_eq!(flood(NOW.plus_ms(4_999)).await, 1);
+        assert_eq!(flood(NOW.plus_ms(5_000)).await, 2);
+        assert_eq!(flood(NOW.plus_ms(9_000)).await, 2);
+        let good = fixture.token(&json!({}), &json!({}));
+        fixture.authority.verify(&good, Scope::Ingest, NOW.plus_ms(9_000)).await.expect("valid all the while");
+        assert_eq!(fixture.authority.verified.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_revocation_holds_within_a_minute_where_nothing_refreshes() {
+        let fixture = Fixture::new().await;
+        let token = fixture.token(&json!({}), &json!({}));
+        fixture.authority.verify(&token, Scope::Ingest, NOW).await.expect("valid");
+        let ends_at = Some(NOW.plus_ms(60_000));
+        let id = TokenId::new("token-1").expect("an id");
+        crate::revoke_token(&*fixture.objects, &id, ends_at, NOW).await.expect("revoked");
+        fixture.authority.verify(&token, Scope::Ingest, NOW.plus_ms(59_999)).await.expect("not known yet");
+        let error = fixture.authority.verify(&token, Scope::Ingest, NOW.plus_ms(60_000)).await.expect_err("revoked");
+        assert_eq!(error, AuthError::Revoked);
     }
 }

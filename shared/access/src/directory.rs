@@ -1,17 +1,29 @@
 //! The directory as a function holds it: read from the object store now and then, read from memory always.
+//!
+//! Where something runs beside the requests, it calls [`DirectoryCache::refresh`] in time. On Lambda nothing does: there a
+//! request that meets a directory older than `DIRECTORY_REFRESH` reads it first, and goes on with what is held if that
+//! fails or takes too long. However many requests come, and whatever keys their tokens name, the store is not asked by
+//! them again within `DIRECTORY_RETRY_INTERVAL`, unless nothing is held that could serve.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use tributary_model::directory::OBJECT_KEY;
-use tributary_model::limits::DIRECTORY_STALE_MAX;
+use tributary_model::limits::{
+    DIRECTORY_READ_TIMEOUT, DIRECTORY_REFRESH, DIRECTORY_RETRY_INTERVAL, DIRECTORY_STALE_MAX,
+};
 use tributary_model::{Directory, TimestampMs};
 use tributary_ports::objects::{Etag, Object};
 use tributary_ports::{Objects, PortError};
 
 /// The directory last read, and when. Shared by all requests; a reader gets an `Arc` and holds no lock.
-#[derive(Debug, Default)]
 pub struct DirectoryCache {
+    objects: Arc<dyn Objects>,
+    key: String,
     held: RwLock<Option<Held>>,
+    /// When a request last asked the store.
+    asked_at: Mutex<Option<TimestampMs>>,
+    /// What kept the last reading from bringing anything.
+    failure: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -39,13 +51,13 @@ pub enum DirectoryError {
     #[error(transparent)]
     Port(#[from] PortError),
     /// The object is not there.
-    #[error("{OBJECT_KEY} is not there")]
+    #[error("the directory is not there")]
     Missing,
     /// The object is no directory.
-    #[error("{OBJECT_KEY} is not a directory: {0}")]
+    #[error("what lies in the directory's place is none: {0}")]
     Unreadable(#[source] serde_json::Error),
     /// The object is older than what is held. Taking it would make revoked tokens valid again.
-    #[error("{OBJECT_KEY} went back from version {held} to {found}")]
+    #[error("the directory went back from version {held} to {found}")]
     WentBack {
         /// The version that is held.
         held: u64,
@@ -60,23 +72,73 @@ pub enum DirectoryError {
 pub struct DirectoryUnavailable;
 
 impl DirectoryCache {
-    /// A cache that holds nothing yet.
+    /// A cache of the directory that lies under `key`. It holds nothing yet.
     #[must_use]
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    pub fn new(objects: Arc<dyn Objects>, key: &str) -> Arc<Self> {
+        let (held, asked_at, failure) = Default::default();
+        Arc::new(Self { objects, key: key.to_owned(), held, asked_at, failure })
     }
 
-    /// Reads the directory from the object store. To be called at start and every `DIRECTORY_REFRESH`.
+    /// Reads the directory from the object store. To be called at start and, where requests don't, every
+    /// `DIRECTORY_REFRESH`.
     ///
     /// # Errors
     /// If nothing newer could be taken; what was held goes on to serve until it is too old.
-    pub async fn refresh(&self, objects: &dyn Objects, now: TimestampMs) -> Result<Refreshed, DirectoryError> {
-        let object = objects.get(OBJECT_KEY).await?.ok_or(DirectoryError::Missing)?;
+    pub async fn refresh(&self, now: TimestampMs) -> Result<Refreshed, DirectoryError> {
+        let refreshed = self.read(now).await;
+        self.note(refreshed.as_ref().err().map(ToString::to_string));
+        refreshed
+    }
+
+    /// Reads the directory if it was not for `DIRECTORY_REFRESH`.
+    pub(crate) async fn keep_fresh(&self, now: TimestampMs) {
+        if self.age_ms(now).is_none_or(|age_ms| age_ms >= ms(DIRECTORY_REFRESH)) {
+            self.ask(now).await;
+        }
+    }
+
+    /// Reads the directory, unless that was done a moment ago or takes too long. True if it is a newer one now.
+    pub(crate) async fn ask(&self, now: TimestampMs) -> bool {
+        if !self.may_ask(now) {
+            return false;
+        }
+        match tokio::time::timeout(DIRECTORY_READ_TIMEOUT, self.refresh(now)).await {
+            Ok(refreshed) => matches!(refreshed, Ok(Refreshed::Changed)),
+            Err(_) => {
+                self.note(Some("the directory was not read in time".to_owned()));
+                false
+            }
+        }
+    }
+
+    fn may_ask(&self, now: TimestampMs) -> bool {
+        let mut asked_at = self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let since_ms = asked_at.map(|at| now.0.saturating_sub(at.0).saturating_abs());
+        let may =
+            since_ms.is_none_or(|since_ms| since_ms >= ms(DIRECTORY_RETRY_INTERVAL)) || self.current(now).is_err();
+        if may {
+            *asked_at = Some(now);
+        }
+        may
+    }
+
+    async fn read(&self, now: TimestampMs) -> Result<Refreshed, DirectoryError> {
+        let object = self.objects.get(&self.key).await?.ok_or(DirectoryError::Missing)?;
         if self.confirm(&object.etag, now) {
             return Ok(Refreshed::Unchanged);
         }
         let directory = serde_json::from_slice(&object.bytes).map_err(DirectoryError::Unreadable)?;
         self.replace(directory, object, now)
+    }
+
+    fn note(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    /// Why the last reading brought nothing, for the log and an alarm; none if it went well.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The directory.
@@ -134,61 +196,67 @@ fn verifies_differently(old: &Directory, new: &Directory) -> bool {
 }
 
 fn is_stale(read_at: TimestampMs, now: TimestampMs) -> bool {
-    u128::try_from(now.0.saturating_sub(read_at.0)).is_ok_and(|age_ms| age_ms > DIRECTORY_STALE_MAX.as_millis())
+    now.0.saturating_sub(read_at.0) > ms(DIRECTORY_STALE_MAX)
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use tributary_model::directory::OBJECT_KEY;
+
     use super::*;
     use crate::doubles::{MemoryObjects, NOW, directory_object};
 
     #[tokio::test]
     async fn the_same_content_is_not_read_again_and_renews_the_age() {
-        let objects = MemoryObjects::default();
+        let objects = Arc::new(MemoryObjects::default());
         objects.place(OBJECT_KEY, directory_object(&Directory { version: 7, ..Directory::default() }));
-        let cache = DirectoryCache::new();
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         assert_eq!(cache.current(NOW), Err(DirectoryUnavailable));
-        assert_eq!(cache.refresh(&objects, NOW).await.expect("there"), Refreshed::Changed);
+        assert_eq!(cache.refresh(NOW).await.expect("there"), Refreshed::Changed);
         let first = cache.current(NOW).expect("fresh");
         let later = NOW.plus_ms(60_000);
-        assert_eq!(cache.refresh(&objects, later).await.expect("there"), Refreshed::Unchanged);
+        assert_eq!(cache.refresh(later).await.expect("there"), Refreshed::Unchanged);
         assert!(Arc::ptr_eq(&first, &cache.current(later).expect("fresh")));
         assert_eq!(cache.age_ms(later), Some(0));
     }
 
     #[tokio::test]
     async fn a_stale_directory_serves_a_day_and_no_longer() {
-        let objects = MemoryObjects::default();
+        let objects = Arc::new(MemoryObjects::default());
         objects.place(OBJECT_KEY, directory_object(&Directory::default()));
-        let cache = DirectoryCache::new();
-        cache.refresh(&objects, NOW).await.expect("there");
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.refresh(NOW).await.expect("there");
         objects.remove(OBJECT_KEY);
         let day_ms = 24 * 60 * 60 * 1000;
-        let error = cache.refresh(&objects, NOW.plus_ms(1)).await.expect_err("gone");
-        assert_eq!(error.to_string(), "directory.json is not there");
+        let error = cache.refresh(NOW.plus_ms(1)).await.expect_err("gone");
+        assert_eq!(error.to_string(), "the directory is not there");
         assert!(cache.current(NOW.plus_ms(day_ms)).is_ok());
         assert_eq!(cache.current(NOW.plus_ms(day_ms + 1)), Err(DirectoryUnavailable));
     }
 
     #[tokio::test]
     async fn a_broken_or_older_directory_is_not_taken() {
-        let objects = MemoryObjects::default();
+        let objects = Arc::new(MemoryObjects::default());
         objects.place(OBJECT_KEY, directory_object(&Directory { version: 7, ..Directory::default() }));
-        let cache = DirectoryCache::new();
-        cache.refresh(&objects, NOW).await.expect("there");
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.refresh(NOW).await.expect("there");
         objects.place(OBJECT_KEY, directory_object(&Directory { version: 6, ..Directory::default() }));
-        let error = cache.refresh(&objects, NOW).await.expect_err("older");
-        assert_eq!(error.to_string(), "directory.json went back from version 7 to 6");
+        let error = cache.refresh(NOW).await.expect_err("older");
+        assert_eq!(error.to_string(), "the directory went back from version 7 to 6");
         objects.place(OBJECT_KEY, b"{}".as_slice().into());
-        let error = cache.refresh(&objects, NOW).await.expect_err("broken");
-        assert!(error.to_string().starts_with("directory.json is not a directory: missing field"), "{error}");
+        let error = cache.refresh(NOW).await.expect_err("broken");
+        assert!(error.to_string().starts_with("what lies in the directory's place is none: missing field"), "{error}");
         assert_eq!(cache.current(NOW).expect("held").version, 7);
     }
 
     #[tokio::test]
     async fn only_a_change_of_keys_or_issuer_begins_a_generation() {
-        let objects = MemoryObjects::default();
-        let cache = DirectoryCache::new();
+        let objects = Arc::new(MemoryObjects::default());
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         let mut generations = Vec::new();
         for directory in [
             Directory { version: 1, ..Directory::default() },
@@ -196,9 +264,62 @@ mod tests {
             Directory { version: 3, issuer: "https://other".to_owned(), ..Directory::default() },
         ] {
             objects.place(OBJECT_KEY, directory_object(&directory));
-            cache.refresh(&objects, NOW).await.expect("there");
+            cache.refresh(NOW).await.expect("there");
             generations.push(cache.current_with_generation(NOW).expect("held").1);
         }
         assert_eq!(generations, [0, 0, 1]);
+    }
+
+    #[tokio::test]
+    async fn requests_keep_it_fresh_without_asking_often() {
+        let objects = Arc::new(MemoryObjects::default());
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.keep_fresh(NOW).await;
+        cache.keep_fresh(NOW).await;
+        assert_eq!(
+            (objects.gets(), cache.failure().as_deref()),
+            (2, Some("the directory is not there")),
+            "nothing serves"
+        );
+        objects.place(OBJECT_KEY, directory_object(&Directory::default()));
+        let mut gets = Vec::new();
+        for second in [0, 1, 59, 60, 61, 119, 120] {
+            cache.keep_fresh(NOW.plus_ms(second * 1000)).await;
+            gets.push(objects.gets());
+        }
+        assert_eq!(gets, [3, 3, 3, 4, 4, 4, 5]);
+        assert_eq!(cache.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_asked_again_after_a_pause_while_what_is_held_serves() {
+        let objects = Arc::new(MemoryObjects::default());
+        objects.place(OBJECT_KEY, directory_object(&Directory::default()));
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.keep_fresh(NOW).await;
+        objects.remove(OBJECT_KEY);
+        let mut gets = Vec::new();
+        for second in [60, 61, 64, 65, 69, 70] {
+            let now = NOW.plus_ms(second * 1000);
+            cache.keep_fresh(now).await;
+            assert!(cache.current(now).is_ok());
+            gets.push(objects.gets());
+        }
+        assert_eq!(gets, [2, 2, 2, 3, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_holds_a_request_up_for_a_bounded_time() {
+        let objects = Arc::new(MemoryObjects::default());
+        objects.place(OBJECT_KEY, directory_object(&Directory::default()));
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.keep_fresh(NOW).await;
+        objects.answer_no_more();
+        let begun = tokio::time::Instant::now();
+        let later = NOW.plus_ms(60_000);
+        cache.keep_fresh(later).await;
+        assert_eq!(begun.elapsed(), DIRECTORY_READ_TIMEOUT);
+        assert_eq!(cache.failure().as_deref(), Some("the directory was not read in time"));
+        assert!(cache.current(later).is_ok());
     }
 }

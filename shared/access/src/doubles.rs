@@ -58,8 +58,10 @@ pub(crate) struct MemoryObjects {
     objects: Mutex<BTreeMap<String, Object>>,
     meddling: Mutex<Option<(String, Bytes)>>,
     refuses: Mutex<bool>,
+    silent: Mutex<bool>,
     etags: AtomicU64,
     puts: AtomicUsize,
+    gets: AtomicUsize,
 }
 
 impl MemoryObjects {
@@ -82,8 +84,17 @@ impl MemoryObjects {
         *self.refuses.lock().expect("no panic") = true;
     }
 
+    /// A get from now on waits for ever.
+    pub(crate) fn answer_no_more(&self) {
+        *self.silent.lock().expect("no panic") = true;
+    }
+
     pub(crate) fn puts(&self) -> usize {
         self.puts.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn gets(&self) -> usize {
+        self.gets.load(Ordering::Relaxed)
     }
 }
 
@@ -108,6 +119,11 @@ impl Objects for MemoryObjects {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Object>, PortError> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        let silent = *self.silent.lock().expect("no panic");
+        if silent {
+            std::future::pending::<()>().await;
+        }
         Ok(self.objects.lock().expect("no panic").get(key).cloned())
     }
 

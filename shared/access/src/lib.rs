@@ -3,12 +3,13 @@
 //! A token is a JWT that names its project and what it allows ([`Authority::verify`]). It is checked against the
 //! directory alone ([`DirectoryCache`]): public keys by `kid`, revocations by `jti`, projects by name. What changes the
 //! directory ([`publish`] and what calls it) writes it whole, under a condition, so that no two changes are lost in each
-//! other. A signed report is a compact JWS that one of its project's own keys verifies ([`verify_signed`]).
+//! other; the regions' copies follow it ([`copy_directory`]). A signed report is a compact JWS that one of its project's own keys verifies ([`verify_signed`]).
 //!
 //! Only ES256, EdDSA and RS256 are known here; `none` and the HS family have no name in this crate, and a key verifies
 //! under its own algorithm, never under the one that a header asks for.
 
 mod authority;
+mod copies;
 mod directory;
 mod http;
 mod jws;
@@ -25,6 +26,7 @@ mod token_key;
 mod doubles;
 
 pub use authority::{AuthError, Authority, Caller};
+pub use copies::{Copied, copy_directory};
 pub use directory::{DirectoryCache, DirectoryError, DirectoryUnavailable, Refreshed};
 pub use http::{problem_response, token_in};
 pub use key_file::{KeyFileError, PublicKeyFile};

@@ -120,6 +120,10 @@ pub async fn revoke_token(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tributary_model::directory::OBJECT_KEY;
+
     use super::*;
     use crate::doubles::{ISSUER, MemoryKeys, NOW, SHOP, TokenLedger, objects_with_shop, project_id, read_directory};
     use crate::token_key::{ensure_directory, rotate_key};
@@ -132,34 +136,34 @@ mod tests {
 
     #[tokio::test]
     async fn an_issued_token_is_verified_listed_and_revoked() {
-        let (objects, keys, ledger) = (objects_with_shop(), MemoryKeys::new(), TokenLedger::default());
-        let directory = ensure_directory(&objects, &keys, ISSUER, NOW).await.expect("a directory");
+        let (objects, keys, ledger) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
+        let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
         let asked = request(&[Scope::Ingest, Scope::Read]);
         let token = issue_token(&keys, &ledger, &directory, &asked, NOW).await.expect("a token");
-        let cache = DirectoryCache::new();
-        cache.refresh(&objects, NOW).await.expect("a directory");
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.refresh(NOW).await.expect("a directory");
         let authority = Authority::new(cache.clone());
-        let caller = authority.verify(&token, Scope::Read, NOW).expect("valid");
+        let caller = authority.verify_held(&token, Scope::Read, NOW).expect("valid");
         assert!(caller.allows(Scope::Ingest) && !caller.allows(Scope::Operate));
 
         let row = ledger.token(&caller.token).await.expect("asked").expect("listed");
         assert_eq!((row.issued_at, &row.kid, &row.scopes), (NOW, &keys.current_kid(), &asked.scopes));
         assert_eq!(row.expires_at, TimestampMs(1_795_284_061_000 + 3_600_000), "whole seconds, as in the token");
-        revoke_token(&objects, &row.id, Some(row.expires_at), NOW).await.expect("revoked");
-        assert!(authority.verify(&token, Scope::Read, NOW).is_ok(), "not refreshed yet");
-        cache.refresh(&objects, NOW).await.expect("a directory");
-        assert_eq!(authority.verify(&token, Scope::Read, NOW).err(), Some(crate::AuthError::Revoked));
+        revoke_token(&*objects, &row.id, Some(row.expires_at), NOW).await.expect("revoked");
+        assert!(authority.verify_held(&token, Scope::Read, NOW).is_ok(), "not refreshed yet");
+        cache.refresh(NOW).await.expect("a directory");
+        assert_eq!(authority.verify_held(&token, Scope::Read, NOW).err(), Some(crate::AuthError::Revoked));
     }
 
     #[tokio::test]
     async fn a_token_of_a_retired_key_stays_valid() {
-        let (objects, keys, ledger) = (objects_with_shop(), MemoryKeys::new(), TokenLedger::default());
-        let directory = ensure_directory(&objects, &keys, ISSUER, NOW).await.expect("a directory");
+        let (objects, keys, ledger) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
+        let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
         let token = issue_token(&keys, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect("a token");
-        rotate_key(&objects, &keys, ISSUER, NOW).await.expect("rotated");
-        let cache = DirectoryCache::new();
-        cache.refresh(&objects, NOW).await.expect("a directory");
-        assert!(Authority::new(cache).verify(&token, Scope::Ingest, NOW).is_ok());
+        rotate_key(&*objects, &keys, ISSUER, NOW).await.expect("rotated");
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.refresh(NOW).await.expect("a directory");
+        assert!(Authority::new(cache).verify_held(&token, Scope::Ingest, NOW).is_ok());
 
         let error = issue_token(&keys, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect_err("old");
         assert_eq!(error.to_string(), "the current key is not in the directory yet; start again");
@@ -167,8 +171,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_t_be_issued_says_why() {
-        let (objects, keys, ledger) = (objects_with_shop(), MemoryKeys::new(), TokenLedger::default());
-        let directory = ensure_directory(&objects, &keys, ISSUER, NOW).await.expect("a directory");
+        let (objects, keys, ledger) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
+        let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
         let lifetime = |seconds| TokenRequest { lifetime: Duration::from_secs(seconds), ..request(&[Scope::Read]) };
         for (asked, reason) in [
             (TokenRequest { project: project_id("none"), ..request(&[Scope::Read]) }, "there is no project none"),
@@ -183,9 +187,9 @@ mod tests {
 
     #[tokio::test]
     async fn no_token_is_issued_that_the_ledger_does_not_know() {
-        let (objects, keys) = (objects_with_shop(), MemoryKeys::new());
+        let (objects, keys) = (Arc::new(objects_with_shop()), MemoryKeys::new());
         let ledger = TokenLedger { fails: true, ..TokenLedger::default() };
-        let directory = ensure_directory(&objects, &keys, ISSUER, NOW).await.expect("a directory");
+        let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
         let issued = issue_token(&keys, &ledger, &directory, &request(&[Scope::Read]), NOW).await;
         assert!(matches!(issued, Err(IssueError::Port(_))));
     }

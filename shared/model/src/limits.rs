@@ -342,6 +342,11 @@ pub const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 /// The directory is read again at least this often.
 pub const DIRECTORY_REFRESH: Duration = Duration::from_secs(60);
+/// Least time between two readings of the directory that requests bring about, by its age or by a key that it does not
+/// hold: a flood of tokens with made-up keys costs one reading in so long.
+pub const DIRECTORY_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Time for which a request waits for the directory to be read; S3 answers in some 30 ms.
+pub const DIRECTORY_READ_TIMEOUT: Duration = Duration::from_millis(500);
 /// A directory that can't be refreshed serves this long.
 pub const DIRECTORY_STALE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Public keys of one project for signed reports.

@@ -14,6 +14,7 @@ use tributary_access::{Authority, DirectoryCache, ProjectRequest, add_project, e
 use tributary_collector::{Collector, Handled, handle};
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::objects::FileObjects;
+use tributary_model::directory::OBJECT_KEY;
 use tributary_model::{AccountId, Directory, ProjectId, Region, RetentionClass, TimestampMs};
 use tributary_pipeline::unpack::{Unpacked, unpack};
 use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId};
@@ -87,7 +88,8 @@ impl Fixture {
             let request = ProjectRequest { project: project_id(name), account, retention, signed_only: false };
             add_project(objects.as_ref(), &request, NOW).await.expect("added");
         }
-        let (stream, directories) = (Arc::new(Recorder::default()), DirectoryCache::new());
+        let stream = Arc::new(Recorder::default());
+        let directories = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         let region = Region::new("eu-west-1").expect("a region");
         let collector = Collector::new(Authority::new(Arc::clone(&directories)), stream.clone(), region);
         let fixture = Self { collector, keys, objects, directories, stream, _folder: folder };
@@ -100,7 +102,7 @@ impl Fixture {
     }
 
     pub(crate) async fn refresh_at(&self, now: TimestampMs) {
-        self.directories.refresh(self.objects.as_ref(), now).await.expect("a directory");
+        self.directories.refresh(now).await.expect("a directory");
     }
 
     pub(crate) async fn change(&self, change: impl Fn(&mut Directory) + Send + Sync) {

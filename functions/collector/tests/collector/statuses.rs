@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use http::{Method, Request};
+use tributary_model::directory::OBJECT_KEY;
+use tributary_ports::Objects as _;
 
 use crate::fixture::{Fixture, NOW, detail, post, post_as, report, request};
 
@@ -258,6 +260,7 @@ async fn callers_that_are_not_let_in() {
 #[tokio::test]
 async fn a_directory_that_is_too_old_lets_nobody_in() {
     let fixture = Fixture::new().await;
+    fixture.objects.delete(OBJECT_KEY).await.expect("gone");
     let token = fixture.token().await;
     let late = NOW.plus_ms(86_400_001);
     for sent in [post_as(&token, report("")), request(Method::GET, "/.well-known/jwks.json", &[], "")] {

@@ -14,7 +14,7 @@ use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_embedded::search::{SearchSettings, TantivySearch};
-use tributary_model::directory::Scope;
+use tributary_model::directory::{OBJECT_KEY, Scope};
 use tributary_model::{
     AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs, TokenId,
 };
@@ -59,8 +59,8 @@ impl Fixture {
             let request = ProjectRequest { project: project(name), account, retention, signed_only: false };
             add_project(objects.as_ref(), &request, NOW).await.expect("added");
         }
-        let directories = DirectoryCache::new();
-        directories.refresh(objects.as_ref(), NOW).await.expect("a directory");
+        let directories = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        directories.refresh(NOW).await.expect("a directory");
         let authority = Arc::new(Authority::new(directories.clone()));
         let operators = Some(project("shop"));
         let query = Query {
