@@ -22,7 +22,7 @@ pub use keys::Keys;
 pub use ledger::Ledger;
 pub use objects::Objects;
 pub use search::Search;
-pub use stream::Stream;
+pub use stream::{OperatedStream, Reader, Stream};
 /// The store that a consumer writes to.
 pub use tributary_model::Target;
 

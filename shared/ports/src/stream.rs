@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -94,7 +96,7 @@ pub enum Position {
     At(SequenceNumber),
     /// The first record after this one.
     After(SequenceNumber),
-    /// The first record that arrived at this time or later.
+    /// The first record that arrived at this time or later. The time has come: Kinesis refuses a later one as `Invalid`.
     AtTime(TimestampMs),
 }
 
@@ -112,7 +114,9 @@ pub struct Page {
 /// The stream. Appended means durable: it survives a crash of everything.
 #[async_trait]
 pub trait Stream: Send + Sync {
-    /// Appends all entries and answers their sequence numbers, in their order.
+    /// Appends all entries and answers the sequence number of each, in the order of `entries`. In its shard an entry comes
+    /// behind those of every append that was answered before; among the entries of one append there is no order, since on
+    /// Kinesis those that fail are sent again behind their neighbours.
     ///
     /// # Errors
     /// If not all were stored, after the adapter's own retries; some may be. Appending all of them again is safe, since
@@ -131,4 +135,47 @@ pub trait Stream: Send + Sync {
     /// # Errors
     /// `NotFound` if there is no such shard; otherwise bad luck.
     async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError>;
+}
+
+/// Reads a stream without taking from what its ordinary readers share.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// As [`Stream::read`], but it may wait a few seconds for a page.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such shard, or the reader was removed; otherwise bad luck.
+    async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError>;
+}
+
+/// A stream as those see it who replay it and who keep it: apart from [`Stream`], since whoever only appends or consumes
+/// has no such rights.
+#[async_trait]
+pub trait OperatedStream: Stream {
+    /// A reader of its own under `name` (1 to 128 ASCII letters, digits, `_`, `.` and `-`), made if there is none yet. On
+    /// Kinesis it is a fan-out consumer with 2 MB/s of each shard for itself, which is paid for until it is removed. One
+    /// reader reads a shard at one position at a time.
+    ///
+    /// # Errors
+    /// `Throttled` if the stream has as many readers as it may (Kinesis: 20); otherwise bad luck.
+    async fn reader(&self, name: &str) -> Result<Arc<dyn Reader>, PortError>;
+
+    /// Removes a reader; one that is not there is removed already.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn remove_reader(&self, name: &str) -> Result<(), PortError>;
+
+    /// How long the stream keeps a record.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn retention(&self) -> Result<Duration, PortError>;
+
+    /// Changes how long the stream keeps a record, of those that are there, too. The stream may keep it longer: Kinesis
+    /// counts whole hours, and 24 of them at least.
+    ///
+    /// # Errors
+    /// `Invalid` for more than `STREAM_RETENTION_MAX`, `Conflict` while the stream is being changed otherwise; otherwise
+    /// bad luck.
+    async fn set_retention(&self, retention: Duration) -> Result<(), PortError>;
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tributary_model::{TimestampMs, limits};
 
-use crate::stream::{Entry, Page, Position, SequenceNumber, ShardId, StreamRecord};
+use crate::stream::{Entry, OperatedStream, Page, Position, Reader, SequenceNumber, ShardId, StreamRecord};
 use crate::{PortErrorKind, Stream};
 
 /// Runs every case, each on a stream that `fresh` makes, with at most 8 shards.
@@ -26,6 +27,14 @@ pub async fn all(fresh: impl AsyncFn() -> Arc<dyn Stream>) {
     appends_at_once_are_all_stored(fresh().await).await;
 }
 
+/// Runs every case of a stream as its operators see it, each on one that `fresh` makes, with at most 8 shards.
+pub async fn operated(fresh: impl AsyncFn() -> Arc<dyn OperatedStream>) {
+    a_reader_reads_what_the_stream_holds(&*fresh().await).await;
+    a_reader_begins_where_it_is_told(&*fresh().await).await;
+    a_reader_is_made_and_removed_as_often_as_asked(&*fresh().await).await;
+    a_retention_is_kept_at_least(&*fresh().await).await;
+}
+
 /// An entry under `key`.
 fn entry(key: &str, data: impl Into<Bytes>) -> Entry {
     Entry { partition_key: key.into(), data: data.into() }
@@ -38,10 +47,11 @@ async fn append(stream: &dyn Stream, entries: Vec<Entry>) -> Vec<SequenceNumber>
     numbers
 }
 
-/// Appends `count` records under one key and answers their shard and numbers.
+/// Appends `count` records under one key and answers their shard and numbers, in the shard's order.
 async fn append_to_one_shard(stream: &dyn Stream, count: usize) -> (ShardId, Vec<SequenceNumber>) {
     let entries = (0..count).map(|place| entry("one key", format!("record {place}"))).collect();
-    let numbers = append(stream, entries).await;
+    let mut numbers = append(stream, entries).await;
+    numbers.sort();
     for (shard, records) in read_all(stream).await {
         if !records.is_empty() {
             return (shard, numbers);
@@ -120,12 +130,15 @@ async fn the_numbers_of_a_shard_ascend_in_the_order_of_appending(stream: &dyn St
     let mut appended = Vec::new();
     for round in 0..3 {
         let entries = (0..20).map(|place| entry("one key", format!("{round}/{place}"))).collect();
-        appended.append(&mut append(stream, entries).await);
+        let mut numbers = append(stream, entries).await;
+        numbers.sort();
+        appended.append(&mut numbers);
     }
     assert!(appended.is_sorted_by(|a, b| a < b), "{appended:?}");
     let read = read_all(stream).await.into_values().find(|records| !records.is_empty()).expect("a shard with records");
     assert_eq!(numbers_of(&read), appended);
-    assert_eq!(read.last().map(|record| record.data.clone()), Some("2/19".into()));
+    let last: BTreeSet<Bytes> = read.iter().skip(40).map(|record| record.data.clone()).collect();
+    assert_eq!(last, (0..20).map(|place| Bytes::from(format!("2/{place}"))).collect());
 }
 
 async fn a_partition_key_stays_in_its_shard_and_keys_spread(stream: &dyn Stream) {
@@ -163,6 +176,7 @@ async fn a_page_holds_no_more_bytes_than_a_page_may(stream: &dyn Stream) {
     for _ in 0..4 {
         numbers.append(&mut append(stream, vec![entry("one key", large.clone()); 4]).await);
     }
+    numbers.sort();
     let (shard, all) = read_all(stream).await.into_iter().find(|(_, records)| !records.is_empty()).expect("a shard");
     assert_eq!(numbers_of(&all), numbers);
     let first = page(stream, &shard, &Position::Horizon, 1000).await;
@@ -230,7 +244,7 @@ async fn an_entry_that_can_not_be_stored_keeps_its_neighbours_out(stream: &dyn S
 }
 
 async fn an_unknown_shard_is_not_found(stream: &dyn Stream) {
-    let error = stream.read(&ShardId("no such shard".into()), &Position::Horizon, 1).await.expect_err("a refusal");
+    let error = stream.read(&ShardId("no-such-shard".into()), &Position::Horizon, 1).await.expect_err("a refusal");
     assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
 }
 
@@ -244,13 +258,73 @@ async fn appends_at_once_are_all_stored(stream: Arc<dyn Stream>) {
         .collect();
     let mut appended = BTreeSet::new();
     for numbers in appends {
-        let numbers = numbers.await.expect("an append that ends");
-        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
-        appended.extend(numbers);
+        appended.extend(numbers.await.expect("an append that ends"));
     }
     assert_eq!(appended.len(), 200, "no number is given twice");
     let read = read_all(&*stream).await;
     let data: BTreeSet<Bytes> = read.values().flatten().map(|record| record.data.clone()).collect();
     assert_eq!(data.len(), 200);
     assert_eq!(read.values().flatten().map(|record| record.sequence_number.clone()).collect::<BTreeSet<_>>(), appended);
+}
+
+/// Everything of a shard that a reader finds from a position on, in pages of two.
+async fn read_by(reader: &dyn Reader, shard: &ShardId, from: Position) -> Vec<StreamRecord> {
+    let mut records = Vec::new();
+    let mut at = from;
+    loop {
+        let mut page = reader.read(shard, &at, 2).await.expect("a page");
+        assert!(page.records.len() <= 2, "{} records of at most 2", page.records.len());
+        let ended = page.records.is_empty() && page.behind_ms == 0;
+        records.append(&mut page.records);
+        match page.next {
+            Some(next) if !ended => at = next,
+            _ => return records,
+        }
+    }
+}
+
+async fn a_reader_reads_what_the_stream_holds(stream: &dyn OperatedStream) {
+    let entries = (0..20).map(|place| entry(&format!("key {place}"), format!("data {place}"))).collect();
+    append(stream, entries).await;
+    let reader = stream.reader("replay-1").await.expect("a reader");
+    for (shard, records) in read_all(stream).await {
+        assert_eq!(read_by(&*reader, &shard, Position::Horizon).await, records, "{shard}");
+    }
+}
+
+async fn a_reader_begins_where_it_is_told(stream: &dyn OperatedStream) {
+    let (shard, numbers) = append_to_one_shard(stream, 5).await;
+    let reader = stream.reader("replay-1").await.expect("a reader");
+    let third = numbers.get(2).expect("a third").clone();
+    let cases =
+        [(Position::At(third.clone()), 2..5), (Position::After(third), 3..5), (Position::AtTime(TimestampMs(0)), 0..5)];
+    for (position, expected) in cases {
+        let read = read_by(&*reader, &shard, position.clone()).await;
+        assert_eq!(numbers_of(&read), numbers.get(expected).expect("a part"), "{position:?}");
+    }
+}
+
+async fn a_reader_is_made_and_removed_as_often_as_asked(stream: &dyn OperatedStream) {
+    for _ in 0..2 {
+        stream.reader("replay-1").await.expect("a reader");
+    }
+    stream.reader("replay-2").await.expect("another reader");
+    for _ in 0..2 {
+        stream.remove_reader("replay-1").await.expect("a removal");
+    }
+    stream.reader("replay-1").await.expect("a reader again");
+}
+
+async fn a_retention_is_kept_at_least(stream: &dyn OperatedStream) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    for retention in [DAY * 7, DAY * 365, DAY * 30, DAY * 30, DAY] {
+        stream.set_retention(retention).await.expect("a retention");
+        assert_eq!(stream.retention().await.expect("the retention"), retention);
+    }
+    stream.set_retention(DAY + Duration::from_secs(1)).await.expect("a retention");
+    let kept = stream.retention().await.expect("the retention");
+    assert!((DAY + Duration::from_secs(1)..DAY * 2).contains(&kept), "{kept:?}");
+    let error = stream.set_retention(limits::STREAM_RETENTION_MAX + DAY).await.expect_err("a refusal");
+    assert_eq!(error.kind, PortErrorKind::Invalid, "{error}");
+    assert_eq!(stream.retention().await.expect("the retention"), kept);
 }
