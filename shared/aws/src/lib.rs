@@ -2,9 +2,9 @@
 //! never by searching text.
 
 mod connector;
-#[allow(dead_code, reason = "the adapters use it")]
+pub mod control;
 mod error;
 pub mod sdk;
+pub mod stream;
 #[cfg(test)]
-#[allow(dead_code, reason = "the adapters use it")]
 mod testing;

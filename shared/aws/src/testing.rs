@@ -6,7 +6,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -139,17 +138,6 @@ pub(crate) async fn config(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::from_keys("AKIDTEST", "secret-of-a-test", None);
     let builder = crate::sdk::config("eu-west-1").await.into_builder();
     builder.endpoint_url(endpoint).credentials_provider(SharedCredentialsProvider::new(credentials)).build()
-}
-
-/// Waits for a condition, which becomes true unless the test fails.
-pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..10_000 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("{what}: not within 20 s");
 }
 
 async fn serve<S>(socket: TcpStream, script: Arc<S>, kept: Arc<Mutex<Vec<Asked>>>)

@@ -275,6 +275,47 @@ pub const AWS_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Bytes of an answer from AWS. The largest is a page of the stream: 10 MB of records, a third more in base64, and some
 /// 200 bytes of JSON for each of 10,000 records.
 pub const AWS_RESPONSE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Records of one PutRecords (Kinesis: 500).
+pub const KINESIS_PUT_RECORDS_MAX: usize = 500;
+/// Bytes of one PutRecords, keys included (Kinesis: 5 MiB).
+pub const KINESIS_PUT_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Time given to one PutRecords of small records, its retries included, unless told otherwise: half of what an agent's
+/// request has, so that a refused record still finds its way into the overflow bucket.
+pub const KINESIS_APPEND_TIMEOUT: Duration = Duration::from_millis(350);
+/// Bytes per second for which that time is made longer: what one shard takes in.
+pub const KINESIS_APPEND_BYTES_PER_SECOND_MIN: u64 = 1_000_000;
+/// Most of the random pause before what failed of a PutRecords is sent again; it doubles with each further time, and at
+/// least half of it passes.
+pub const KINESIS_APPEND_PAUSE: Duration = Duration::from_millis(20);
+/// Most of the random pause between two attempts at a PutRecords.
+pub const KINESIS_APPEND_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Shortest time between two reads of one shard (Kinesis: 5 reads a second, all ordinary readers together).
+pub const KINESIS_READ_INTERVAL: Duration = Duration::from_millis(200);
+/// Bytes per second read from one shard (Kinesis: 2 MB/s, all ordinary readers together).
+pub const KINESIS_READ_BYTES_PER_SECOND_MAX: u64 = 2_000_000;
+/// Age at which an iterator is given up; Kinesis lets it live for 5 minutes.
+pub const KINESIS_ITERATOR_AGE_MAX: Duration = Duration::from_secs(280);
+/// Iterators kept of one shard: one for each of the readers that go on from page to page.
+pub const KINESIS_ITERATORS_MAX: usize = 8;
+/// Shards whose pace and iterators are kept; a stream on demand has some hundreds.
+pub const KINESIS_SHARDS_KEPT_MAX: usize = 4096;
+/// Shards of one page of a listing (Kinesis: 10,000).
+pub const KINESIS_LIST_SHARDS_MAX: u16 = 10_000;
+/// Pages of one listing, beyond which the stream counts as broken.
+pub const KINESIS_LIST_PAGES_MAX: usize = 100;
+/// Time in which a fan-out consumer must have become active; AWS takes some seconds.
+pub const KINESIS_CONSUMER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause between two looks at a fan-out consumer that is being made (Kinesis: 20 looks a second).
+pub const KINESIS_CONSUMER_INTERVAL: Duration = Duration::from_millis(500);
+/// Shortest time between two subscriptions of one fan-out consumer to one shard (Kinesis: 5 seconds).
+pub const KINESIS_SUBSCRIBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a reader waits for the next event of a subscription. Kinesis sends one without records every few seconds.
+pub const KINESIS_EVENT_TIMEOUT: Duration = Duration::from_secs(6);
+/// Attempts at switching an event source mapping that is being changed otherwise; a transition takes up to a minute, and
+/// whoever wants to switch asks again on the next schedule.
+pub const MAPPING_ATTEMPTS_MAX: usize = 5;
+/// Pause between these attempts.
+pub const MAPPING_PAUSE: Duration = Duration::from_secs(1);
 
 // ---- reading --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,56 @@
+//! ListShards, parents first.
+
+use std::collections::HashSet;
+
+use aws_sdk_kinesis::types::Shard as Listed;
+use tributary_model::limits;
+use tributary_ports::stream::{SequenceNumber, Shard, ShardId};
+use tributary_ports::{PortError, PortErrorKind};
+
+use super::KinesisStream;
+use crate::error::port_error;
+
+const SHARDS: &str = "stream.shards";
+
+impl KinesisStream {
+    pub(super) async fn list_shards(&self) -> Result<Vec<Shard>, PortError> {
+        let mut listed = Vec::new();
+        let mut token = None;
+        for _ in 0..limits::KINESIS_LIST_PAGES_MAX {
+            let request = self.client.list_shards().max_results(i32::from(limits::KINESIS_LIST_SHARDS_MAX));
+            // A token stands for the stream's name, too; Kinesis refuses both together.
+            let request = match token {
+                None => request.set_stream_name(self.name.plain()).set_stream_arn(self.name.arn()),
+                Some(token) => request.next_token(token),
+            };
+            let answer = request.send().await.map_err(|error| port_error(SHARDS, error))?;
+            listed.extend(answer.shards.unwrap_or_default());
+            token = answer.next_token;
+            if token.is_none() {
+                return Ok(parents_first(listed));
+            }
+        }
+        let detail = format!("the listing has more than {} pages", limits::KINESIS_LIST_PAGES_MAX);
+        Err(PortError::new(PortErrorKind::Unavailable, SHARDS, detail))
+    }
+}
+
+/// A shard's numbers begin behind those of the shards it came from, so their order is the order of descent. A parent
+/// whose retention is over is listed no more, and named by no child.
+fn parents_first(mut listed: Vec<Listed>) -> Vec<Shard> {
+    listed.sort_by_cached_key(|shard| {
+        let first = shard.sequence_number_range.as_ref().map_or("", |range| &range.starting_sequence_number);
+        (SequenceNumber(first.into()), shard.shard_id.clone())
+    });
+    let there: HashSet<String> = listed.iter().map(|shard| shard.shard_id.clone()).collect();
+    let shard = |listed: Listed| Shard {
+        parents: [listed.parent_shard_id, listed.adjacent_parent_shard_id]
+            .into_iter()
+            .flatten()
+            .filter(|parent| there.contains(parent))
+            .map(|parent| ShardId(parent.into()))
+            .collect(),
+        id: ShardId(listed.shard_id.into()),
+    };
+    listed.into_iter().map(shard).collect()
+}
