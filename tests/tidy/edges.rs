@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-aws", &["tributary-model", "tributary-ports"]),
     ("tributary-embedded", &["tributary-model", "tributary-ports"]),
     ("tributary-lambda", &["tributary-access", "tributary-model", "tributary-ports", "tributary-telemetry"]),
-    ("tributary-rig", &["tributary-model", "tributary-ports"]),
+    ("tributary-rig", &["tributary-aws", "tributary-model", "tributary-ports"]),
     (
         "tributary-collector",
         &["tributary-access", "tributary-model", "tributary-pipeline", "tributary-ports", "tributary-telemetry"],

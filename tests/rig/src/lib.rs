@@ -2,4 +2,21 @@
 //! dropped. What goes wrong panics, since only tests use this.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
+pub mod fault_proxy;
+pub mod kinesis;
+pub mod ministack;
 pub mod process;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tributary_aws::sdk::{self, SdkConfig};
+
+/// The region that all peers are told.
+pub const REGION: &str = "eu-west-1";
+
+/// What the adapters' clients are made from on AWS, but for an endpoint and credentials that a peer takes.
+pub async fn sdk_config(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::from_keys("AKIDTEST", "a-secret-of-the-rig", None);
+    let builder = sdk::config(REGION).await.into_builder().endpoint_url(endpoint);
+    builder.credentials_provider(SharedCredentialsProvider::new(credentials)).build()
+}
