@@ -5,12 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use tributary_model::dead_letter::{DeadLetter, object_key};
 use tributary_model::limits::{DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTERS_BATCH_MAX};
-use tributary_model::{Outcome, Record, Rejection};
+use tributary_model::{Outcome, Record, Region, Rejection};
 use tributary_ports::PortError;
 use tributary_ports::envelope::seal;
 use tributary_ports::keys::Purpose;
 use tributary_ports::ledger::DeadLetterRow;
 use tributary_ports::objects::Condition;
+use tributary_ports::stream::{ShardId, StreamRecord};
 
 use crate::run::Run;
 
@@ -55,9 +56,7 @@ impl Run<'_> {
     /// Names a record by its place in the stream.
     fn place(&self, position: usize) -> String {
         let number = self.batch.records.get(position).map_or("", |record| &record.sequence_number.0);
-        let place = format!("record-{}-{}-{number}", self.worker.region, self.batch.shard);
-        let in_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-        place.chars().map(|letter| if in_key(letter) { letter } else { '_' }).collect()
+        place(&self.worker.region, &self.batch.shard, number)
     }
 
     /// Writes the object and answers the row that points to it.
@@ -91,6 +90,19 @@ impl Run<'_> {
             count: 1,
         })
     }
+}
+
+fn place(region: &Region, shard: &ShardId, number: &str) -> String {
+    let place = format!("record-{region}-{shard}-{number}");
+    let in_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    place.chars().map(|letter| if in_key(letter) { letter } else { '_' }).collect()
+}
+
+/// The id that a record's dead letter has: its report's if its header can be read, else its place in the stream.
+#[must_use]
+pub fn dead_letter_id(region: &Region, shard: &ShardId, record: &StreamRecord) -> String {
+    let header = Record::decode(&record.data).ok();
+    header.map_or_else(|| place(region, shard, &record.sequence_number.0), |header| header.id.to_string())
 }
 
 /// A reason as it can be stored and shown anywhere: of bounded length and on one line.

@@ -21,11 +21,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use tributary_model::{Region, TimestampMs};
+use tributary_model::{Outcome, Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber};
 use tributary_ports::{Keys, Ledger, Objects};
 use tributary_telemetry::WorkerFacts;
 
+pub use dead_letters::dead_letter_id;
+pub use read::{Foreseen, foresee};
 pub use sink::Sink;
 
 /// The consumer of one store.
@@ -47,6 +49,8 @@ pub struct Worker {
 pub struct Handled {
     /// The records to redeliver, in the batch's order; none if all were handled.
     pub redeliver: Vec<SequenceNumber>,
+    /// How each record ended, in the batch's order.
+    pub outcomes: Vec<Outcome>,
     /// For telemetry. The caller completes `duration_ms`; a handler has no clock.
     pub facts: WorkerFacts,
 }

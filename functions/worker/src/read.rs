@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use tributary_model::{Day, Invocation, Reason, Record, Rejection, Report, ReportId, Version};
+use tributary_model::{Day, Invocation, ProjectId, Reason, Record, Rejection, Report, ReportId, Version};
 use tributary_pipeline::normalize::{NORMALIZER, normalize};
 use tributary_pipeline::plan::Versioned;
 use tributary_pipeline::unpack::unpack;
@@ -53,4 +53,38 @@ pub(crate) fn read_or_reject(read: Read, bytes: &Bytes, today: Day) -> Result<Re
     catch_unwind(AssertUnwindSafe(|| read(bytes, today))).unwrap_or_else(|_| {
         Err(Rejection::new(Reason::Panic, "our own code panicked on the record; it is a bug, and its bytes show it"))
     })
+}
+
+/// What [`Worker::handle`](crate::Worker::handle) would do with a record, as far as the record alone decides it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreseen {
+    /// Write it, unless the store has this version or a greater one.
+    Write {
+        /// The project.
+        project: ProjectId,
+        /// The function's name.
+        function: String,
+        /// The report's id.
+        id: ReportId,
+        /// Decides which of two writes of the id wins.
+        version: Version,
+    },
+    /// Nothing: its retention has ended.
+    Expired,
+    /// Make it a dead letter.
+    Rejected(Rejection),
+}
+
+/// Says what would be done with a record on the day `today`; does nothing.
+#[must_use]
+pub fn foresee(bytes: &Bytes, today: Day) -> Foreseen {
+    match read_or_reject(read, bytes, today) {
+        Ok(Reading::Normalized(normalized)) => {
+            let (id, version) = (normalized.id(), normalized.version());
+            let Normalized { record, invocation } = *normalized;
+            Foreseen::Write { project: record.project, function: invocation.function, id, version }
+        }
+        Ok(Reading::Expired) => Foreseen::Expired,
+        Err(rejection) => Foreseen::Rejected(rejection),
+    }
 }

@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
             duration_ms: 0,
             error: self.error,
         };
-        Handled { redeliver, facts }
+        Handled { redeliver, outcomes, facts }
     }
 
     /// The bytes of the record at `position`.

@@ -1,6 +1,8 @@
 //! How a record that was read ends: in exactly one outcome. Counters come from outcomes and nowhere else.
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 /// What became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,11 +57,24 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
+    /// No records.
+    pub const NONE: Self = Self { counts: [0; Outcome::ALL.len()] };
+
     /// Counts one record.
     pub fn add(&mut self, outcome: Outcome) {
-        if let Some(count) = self.counts.get_mut(outcome as usize) {
-            *count += 1;
+        self.add_many(outcome, 1);
+    }
+
+    /// Counts `count` records that ended so.
+    pub fn add_many(&mut self, outcome: Outcome, count: u64) {
+        if let Some(counted) = self.counts.get_mut(outcome as usize) {
+            *counted += count;
         }
+    }
+
+    /// Adds the records that `other` counts.
+    pub fn merge(&mut self, other: &Self) {
+        Outcome::ALL.into_iter().for_each(|outcome| self.add_many(outcome, other.of(outcome)));
     }
 
     /// How many ended so.
@@ -93,6 +108,18 @@ impl Serialize for Outcomes {
     }
 }
 
+impl<'de> Deserialize<'de> for Outcomes {
+    /// Reads what [`Serialize`] wrote. An outcome that is not named has no records.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named: BTreeMap<String, u64> = BTreeMap::deserialize(deserializer)?;
+        let mut counted = Self::default();
+        for outcome in Outcome::ALL {
+            counted.add_many(outcome, named.get(outcome.as_str()).copied().unwrap_or_default());
+        }
+        Ok(counted)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +128,10 @@ mod tests {
     fn counts_add_up() {
         let outcomes: Outcomes = [Outcome::Applied, Outcome::Expired, Outcome::Applied].into_iter().collect();
         assert_eq!((outcomes.of(Outcome::Applied), outcomes.of(Outcome::Erased), outcomes.total()), (2, 0, 3));
+        let json = serde_json::to_string(&outcomes).expect("JSON");
+        assert_eq!(serde_json::from_str::<Outcomes>(&json).expect("outcomes"), outcomes);
         assert_eq!(
-            serde_json::to_string(&outcomes).expect("JSON"),
+            json,
             r#"{"applied":2,"already_there":0,"superseded":0,"expired":1,"erased":0,"dead_lettered":0,"redelivered":0}"#
         );
     }

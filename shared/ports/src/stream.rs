@@ -88,7 +88,8 @@ pub struct Shard {
 }
 
 /// Where to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Position {
     /// The oldest record that is kept.
     Horizon,

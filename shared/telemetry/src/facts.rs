@@ -76,6 +76,50 @@ impl Facts for WorkerFacts {
     }
 }
 
+/// One page of a replay or an audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReplayFacts {
+    /// The replay's id.
+    pub replay: String,
+    /// What it does: `apply`, `dry-run`, `audit`, `heal`; one of a fixed set, since it becomes a label.
+    pub mode: &'static str,
+    /// The region and the shard that were read.
+    pub shard: String,
+    /// Records of its range.
+    pub read: u64,
+    /// Those that it is not about.
+    pub skipped: u64,
+    /// What became of the others in the search index, or would have.
+    pub search: Outcomes,
+    /// The same in the ledger.
+    pub ledger: Outcomes,
+    /// Reports that a store lacks, has in an older version, or has twice.
+    pub found: u64,
+    /// What kept a part of the page from its end. Cut in the log.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "cut")]
+    pub error: Option<String>,
+}
+
+impl Facts for ReplayFacts {
+    const EVENT: &'static str = "replay.page";
+
+    fn level(&self) -> Level {
+        if self.error.is_some() {
+            Level::Error
+        } else if self.found > 0 {
+            Level::Warn
+        } else {
+            Level::Info
+        }
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.count_replay(self.mode, Target::Search, &self.search);
+        metrics.count_replay(self.mode, Target::Ledger, &self.ledger);
+        metrics.count_findings(self.mode, self.found);
+    }
+}
+
 /// One request to the read API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QueryFacts {

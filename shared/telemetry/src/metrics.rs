@@ -34,6 +34,8 @@ pub struct Metrics {
     collector_duration: Histogram,
     query_duration: Histogram,
     consumers: [ConsumerMetrics; Target::ALL.len()],
+    replayed: Family<[(&'static str, &'static str); 3], Counter>,
+    findings: Family<[(&'static str, &'static str); 1], Counter>,
     consumer_lag: Family<[(&'static str, String); 2], Seconds>,
     consumer_running: Family<Consumer, Gauge>,
     search_documents: Gauge,
@@ -91,6 +93,8 @@ impl Metrics {
             collector_duration,
             query_duration,
             consumers: consumers(r),
+            replayed: registered(r, "replay_records", "Records of replays, each in one outcome for each target"),
+            findings: registered(r, "audit_findings", "Reports that a store lacks, has in an older version, or twice"),
             consumer_lag: registered_seconds(r, "consumer_lag", "How far a consumer is behind the end of a shard"),
             consumer_running: registered(
                 r,
@@ -135,6 +139,17 @@ impl Metrics {
         consumer.batches.inc();
         consumer.batch_errors.inc_by(u64::from(failed));
         consumer.duration.observe(seconds(duration_ms, 1000.0));
+    }
+
+    pub(crate) fn count_replay(&self, mode: &'static str, target: Target, outcomes: &Outcomes) {
+        for outcome in Outcome::ALL.into_iter().filter(|outcome| outcomes.of(*outcome) > 0) {
+            let labels = [("mode", mode), ("target", target.as_str()), ("outcome", outcome.as_str())];
+            self.replayed.get_or_create(&labels).inc_by(outcomes.of(outcome));
+        }
+    }
+
+    pub(crate) fn count_findings(&self, mode: &'static str, found: u64) {
+        self.findings.get_or_create(&[("mode", mode)]).inc_by(found);
     }
 
     /// How far a consumer is behind the end of a shard.
