@@ -196,7 +196,8 @@ impl Folder {
             scopes: saved.scopes(),
             lifetime: TOKEN_LIFETIME,
         };
-        let token = issue_token(&*stores.keys, &*stores.ledger, &stores.directory, &request, now).await;
+        let token =
+            issue_token(&*stores.keys, &*stores.objects, &*stores.ledger, &stores.directory, &request, now).await;
         let token = token.context("token of the data folder")?;
         let path = self.token_path(saved);
         files::write_secret(&path, token.as_bytes()).map_err(|error| Failure::file(&path, &error))?;

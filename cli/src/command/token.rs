@@ -19,7 +19,8 @@ pub(super) async fn run(folder: &Folder, output: &Output, command: TokenCommand)
     match command {
         TokenCommand::Issue { project, scope, expires } => {
             let request = TokenRequest { project, scopes: Scopes::from_iter(scope), lifetime: expires };
-            let token = issue_token(&*stores.keys, &*stores.ledger, &stores.directory, &request, now).await;
+            let token =
+                issue_token(&*stores.keys, &*stores.objects, &*stores.ledger, &stores.directory, &request, now).await;
             output.line(token.context("token")?)
         }
         TokenCommand::Revoke { id } => {

@@ -127,8 +127,12 @@ impl Objects for MemoryObjects {
         Ok(self.objects.lock().expect("no panic").get(key).cloned())
     }
 
-    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
-        unreachable!("nothing here lists objects")
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, PortError> {
+        let mut keys: Vec<String> = self.objects.lock().expect("no panic").keys().cloned().collect();
+        keys.retain(|key| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after));
+        keys.sort();
+        keys.truncate(limit);
+        Ok(keys)
     }
 
     async fn delete(&self, _: &str) -> Result<(), PortError> {

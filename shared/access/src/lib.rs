@@ -34,5 +34,5 @@ pub use project::{ProjectRequest, add_project, change_retention, set_signed_only
 pub use publish::{ChangeError, Refused, publish};
 pub use sender_key::{add_sender_key, revoke_sender_key};
 pub use signed::{Signed, SignedError, verify_signed};
-pub use token::{IssueError, TokenRequest, issue_token, revoke_token};
+pub use token::{IssueError, TokenRequest, issue_token, restore_tokens, revoke_token};
 pub use token_key::{ensure_directory, rotate_key};

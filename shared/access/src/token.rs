@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use bytes::Bytes;
 use serde_json::json;
 use tributary_model::directory::{Scope, Scopes};
-use tributary_model::limits::TOKEN_LIFETIME_MAX;
+use tributary_model::limits::{PAGE_ITEMS_MAX, TOKEN_LIFETIME_MAX};
 use tributary_model::{Directory, ProjectId, TimestampMs, TokenId};
 use tributary_ports::ledger::TokenRow;
+use tributary_ports::objects::Condition;
 use tributary_ports::{Keys, Ledger, Objects, PortError, PortErrorKind};
 
 use crate::jws;
@@ -35,13 +37,18 @@ pub enum IssueError {
     Port(#[from] PortError),
 }
 
-/// Issues a token. Its row is in the ledger before it is signed, so that no token is unknown to `token list`.
+/// What the object keys of tokens' rows begin with.
+const PREFIX: &str = "tokens/";
+
+/// Issues a token. Its row is an object, and in the ledger, before it is signed: no token is unknown to `token list`, and
+/// none is forgotten with a ledger ([`restore_tokens`]).
 ///
 /// # Errors
 /// If the project is not in `directory`, no scope is asked for, the lifetime is out of range, the current key is not
 /// published, or a store fails.
 pub async fn issue_token(
     keys: &dyn Keys,
+    objects: &dyn Objects,
     ledger: &dyn Ledger,
     directory: &Directory,
     request: &TokenRequest,
@@ -70,10 +77,44 @@ pub async fn issue_token(
         "iss": directory.issuer, "jti": row.id, "project": row.project, "scope": words.join(" "),
         "iat": issued_s, "exp": expires_s,
     });
+    objects.put(&object_key(&row.id), encode(&row)?, Condition::Always).await?;
     ledger.insert_token(row).await?;
     let signing_input = jws::signing_input(&header, &claims);
     let signature = keys.sign(&key.kid, signing_input.as_bytes()).await?;
     Ok(jws::join(&signing_input, &signature.bytes))
+}
+
+/// An issued token's id is of lower-case letters and digits, as keys are.
+fn object_key(id: &TokenId) -> String {
+    format!("{PREFIX}{id}.json")
+}
+
+fn encode(row: &TokenRow) -> Result<Bytes, PortError> {
+    let failed = |error| PortError::new(PortErrorKind::Invalid, "token.encode", error);
+    serde_json::to_vec(row).map(Bytes::from).map_err(failed)
+}
+
+/// Writes the rows of all issued tokens into a ledger that has lost them, and answers how many there are. Rows that are
+/// there are left as they are. Which tokens are revoked is not in them: the directory says so.
+///
+/// # Errors
+/// If a store fails, or an object is no token's row.
+pub async fn restore_tokens(objects: &dyn Objects, ledger: &dyn Ledger) -> Result<usize, PortError> {
+    let mut restored = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let keys = objects.list(PREFIX, after.as_deref(), PAGE_ITEMS_MAX).await?;
+        for key in &keys {
+            let Some(object) = objects.get(key).await? else { continue };
+            let failed = |error| PortError::new(PortErrorKind::Invalid, "token.restore", format!("{key}: {error}"));
+            ledger.insert_token(serde_json::from_slice(&object.bytes).map_err(failed)?).await?;
+            restored += 1;
+        }
+        match keys.into_iter().next_back() {
+            Some(last) => after = Some(last),
+            None => return Ok(restored),
+        }
+    }
 }
 
 fn check(request: &TokenRequest, directory: &Directory) -> Result<(), Refused> {
@@ -139,7 +180,7 @@ mod tests {
         let (objects, keys, ledger) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
         let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
         let asked = request(&[Scope::Ingest, Scope::Read]);
-        let token = issue_token(&keys, &ledger, &directory, &asked, NOW).await.expect("a token");
+        let token = issue_token(&keys, &*objects, &ledger, &directory, &asked, NOW).await.expect("a token");
         let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         cache.refresh(NOW).await.expect("a directory");
         let authority = Authority::new(cache.clone());
@@ -159,13 +200,14 @@ mod tests {
     async fn a_token_of_a_retired_key_stays_valid() {
         let (objects, keys, ledger) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
         let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
-        let token = issue_token(&keys, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect("a token");
+        let token = issue_token(&keys, &*objects, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect("a token");
         rotate_key(&*objects, &keys, ISSUER, NOW).await.expect("rotated");
         let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         cache.refresh(NOW).await.expect("a directory");
         assert!(Authority::new(cache).verify_held(&token, Scope::Ingest, NOW).is_ok());
 
-        let error = issue_token(&keys, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect_err("old");
+        let error =
+            issue_token(&keys, &*objects, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect_err("old");
         assert_eq!(error.to_string(), "the current key is not in the directory yet; start again");
     }
 
@@ -180,7 +222,7 @@ mod tests {
             (lifetime(0), "a token is valid for one second to 730 days"),
             (lifetime(730 * 86_400 + 1), "a token is valid for one second to 730 days"),
         ] {
-            let error = issue_token(&keys, &ledger, &directory, &asked, NOW).await.expect_err(reason);
+            let error = issue_token(&keys, &*objects, &ledger, &directory, &asked, NOW).await.expect_err(reason);
             assert_eq!(error.to_string(), reason);
         }
     }
@@ -190,8 +232,37 @@ mod tests {
         let (objects, keys) = (Arc::new(objects_with_shop()), MemoryKeys::new());
         let ledger = TokenLedger { fails: true, ..TokenLedger::default() };
         let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
-        let issued = issue_token(&keys, &ledger, &directory, &request(&[Scope::Read]), NOW).await;
+        let issued = issue_token(&keys, &*objects, &ledger, &directory, &request(&[Scope::Read]), NOW).await;
         assert!(matches!(issued, Err(IssueError::Port(_))));
+    }
+
+    #[tokio::test]
+    async fn a_lost_ledger_gets_its_tokens_back_and_the_revoked_stay_revoked() {
+        let (objects, keys, lost) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
+        let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
+        let mut tokens = Vec::new();
+        for _ in 0..2 {
+            let issued = issue_token(&keys, &*objects, &lost, &directory, &request(&[Scope::Read]), NOW).await;
+            tokens.push(issued.expect("a token"));
+        }
+        let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        cache.refresh(NOW).await.expect("a directory");
+        let authority = Authority::new(cache.clone());
+        let callers: Vec<_> =
+            tokens.iter().map(|token| authority.verify_held(token, Scope::Read, NOW).expect("valid").token).collect();
+        revoke_token(&*objects, &callers[0], None, NOW).await.expect("revoked");
+
+        let ledger = TokenLedger::default();
+        cache.refresh(NOW).await.expect("a directory");
+        let verify = |token: &str| authority.verify_held(token, Scope::Read, NOW).err();
+        assert_eq!(verify(&tokens[0]), Some(crate::AuthError::Revoked), "no ledger is asked");
+        for _ in 0..2 {
+            assert_eq!(restore_tokens(&*objects, &ledger).await.expect("restored"), 2);
+        }
+        for id in &callers {
+            assert_eq!(ledger.token(id).await.expect("asked"), lost.token(id).await.expect("asked"));
+        }
+        assert_eq!((verify(&tokens[0]), verify(&tokens[1])), (Some(crate::AuthError::Revoked), None));
     }
 
     #[tokio::test]

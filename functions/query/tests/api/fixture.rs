@@ -70,6 +70,7 @@ impl Fixture {
             objects: objects.clone(),
             keys: keys.clone(),
             operators,
+            replays: None,
         };
         let reader = String::new();
         let mut fixture = Self { query, objects, ledger, keys, directories, reader, _folder: folder };
@@ -81,7 +82,8 @@ impl Fixture {
         let lifetime = Duration::from_secs(3600);
         let request = TokenRequest { project: project(name), scopes: [scope].into_iter().collect(), lifetime };
         let directory = self.directories.current(NOW).expect("a directory");
-        let issued = issue_token(self.keys.as_ref(), self.ledger.as_ref(), &directory, &request, NOW);
+        let issued =
+            issue_token(self.keys.as_ref(), self.objects.as_ref(), self.ledger.as_ref(), &directory, &request, NOW);
         issued.await.expect("a token")
     }
 
