@@ -1,5 +1,7 @@
 //! The command line.
 
+mod repair;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,9 @@ use tributary_model::limits::HTTP_THREADS_MAX;
 use tributary_model::{AccountId, Day, ProjectId, Region, ReportId, RetentionClass, TokenId, duration};
 
 use crate::load::LoadArguments;
+pub(crate) use repair::{
+    AuditArguments, LedgerCommand, PartArguments, ReplayCommand, ReplayNamed, ReplayStartArguments, Targets,
+};
 
 /// Collects telemetry of AWS Lambda functions and finds it again.
 ///
@@ -59,6 +64,14 @@ pub(crate) enum Command {
     /// Looks at records that could not be stored.
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
+    /// Reads the stream again, after a store lost data.
+    #[command(subcommand)]
+    Replay(ReplayCommand),
+    /// Compares what the stream holds, or a sender's receipts, with both stores, and names what is not in order.
+    Audit(AuditArguments),
+    /// Brings back what a lost ledger held.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Sends realistic reports at a rate or as fast as they are taken, and measures the answers.
     #[command(after_help = "\
 Examples:
@@ -108,7 +121,7 @@ pub(crate) struct UpArguments {
     /// A further host name for the certificate; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) tls_name: Vec<String>,
-    /// Runs just these functions: collector, worker, query [default: all]
+    /// Runs just these functions: collector, worker, query, replay [default: all]
     #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
     #[arg(value_parser = PossibleValuesParser::new(FunctionName::ALL.map(FunctionName::as_str)))]
     pub(crate) only: Vec<String>,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HOST};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
@@ -141,8 +141,48 @@ impl Client {
     /// # Errors
     /// If nobody answers in time, or the answer is a problem, which the message repeats.
     pub(crate) async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, Failure> {
-        let target = target(path, parameters);
-        let asked = tokio::time::timeout(CLIENT_TIMEOUT, self.ask(&target)).await;
+        self.send(Method::GET, &target(path, parameters), Bytes::new()).await
+    }
+
+    /// What `POST path` with this body answers.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(Method::POST, path, body.to_string().into()).await
+    }
+
+    /// What `DELETE path?parameters` answers.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn delete(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, Failure> {
+        self.send(Method::DELETE, &target(path, parameters), Bytes::new()).await
+    }
+
+    /// The items of all pages of a list.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn all(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
+        let mut items: Vec<Value> = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut asked = parameters.to_vec();
+            asked.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let mut page = self.get(path, &asked).await?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    async fn send(&self, method: Method, target: &str, body: Bytes) -> Result<Value, Failure> {
+        let asked = tokio::time::timeout(CLIENT_TIMEOUT, self.ask(method, target, body)).await;
         let late = |_| Failure::new(format!("no answer within {} s", CLIENT_TIMEOUT.as_secs()));
         let (status, body) = asked.map_err(late)??;
         let answer: Value = serde_json::from_slice(&body)
@@ -150,15 +190,18 @@ impl Client {
         if status.is_success() { Ok(answer) } else { Err(problem(status, &answer)) }
     }
 
-    async fn ask(&self, target: &str) -> Result<(StatusCode, Bytes), Failure> {
+    async fn ask(&self, method: Method, target: &str, body: Bytes) -> Result<(StatusCode, Bytes), Failure> {
         let stream = self.endpoint.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("connection")?;
         let driver = tokio::spawn(connection);
-        let request = Request::get(target)
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
             .header(HOST, self.endpoint.authority())
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
             .header(ACCEPT, "application/json")
-            .body(Empty::<Bytes>::new())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
             .map_err(|_| Failure::new("the token has characters that can't stand in a header"))?;
         let response = sender.send_request(request).await.context("request")?;
         let status = response.status();

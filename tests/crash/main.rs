@@ -8,14 +8,11 @@
 #[path = "../program/mod.rs"]
 mod program;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use program::{Program, Up, lines, until};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tributary_embedded::ledger::SqliteLedger;
-use tributary_model::ReportId;
-use tributary_ports::Ledger;
 
 /// Seeds of the ordinary test; `TRIBUTARY_CRASH_SEEDS=100..200` asks for others.
 const SEEDS: std::ops::Range<u64> = 0..4;
@@ -49,10 +46,10 @@ fn crash(seed: u64) {
     let up = program.up(&[]);
     let token = program.run(&["token", "issue", "--scope", "read"]);
     let counts = until("every receipt is found", || {
-        let counts = found(&program, &up, token.trim());
+        let counts = program.found(&up, token.trim());
         receipts.iter().all(|id| counts.contains_key(id)).then_some(counts)
     });
-    until("the ledger has every receipt", || in_ledger(&program, &receipts).then_some(()));
+    until("the ledger has every receipt", || (program.missing_in_ledger(&receipts) == 0).then_some(()));
     for id in &receipts {
         assert_eq!(counts.get(id), Some(&1), "seed {seed}: {id} is found as often");
     }
@@ -77,27 +74,4 @@ fn load_and_kill(program: &Program, up: Up, round: usize, acknowledged: usize) -
         ended.map(drop)
     });
     lines(&file)
-}
-
-/// Whether the ledger has a row of each receipt; it can't have two, since the id is the row's key.
-fn in_ledger(program: &Program, receipts: &BTreeSet<String>) -> bool {
-    let ids: Vec<ReportId> = receipts.iter().map(|id| id.parse().expect("an id")).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let rows = runtime.block_on(async {
-        let ledger = SqliteLedger::open(&program.data().join("ledger")).expect("the ledger opens beside the program");
-        ledger.invocations(&ids).await.expect("rows")
-    });
-    rows.iter().all(Option::is_some)
-}
-
-/// How often each id is found, over all pages.
-fn found(program: &Program, up: &Up, token: &str) -> BTreeMap<String, usize> {
-    let arguments =
-        ["query", "", "--from", "8d", "--all", "--output", "json", "--endpoint", &up.endpoint, "--token", token];
-    let answer: serde_json::Value = serde_json::from_str(&program.run(&arguments)).expect("JSON");
-    let mut counts = BTreeMap::new();
-    for item in answer["items"].as_array().expect("items") {
-        *counts.entry(item["id"].as_str().expect("an id").to_owned()).or_insert(0) += 1;
-    }
-    counts
 }

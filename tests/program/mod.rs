@@ -1,11 +1,15 @@
 //! The program as a process of its own, in a data folder that goes with the test.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
+use tributary_embedded::ledger::SqliteLedger;
+use tributary_model::ReportId;
+use tributary_ports::Ledger;
 
 /// Longest time in which something that must happen may take to happen; only a failing test waits for it.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
@@ -45,6 +49,29 @@ impl Program {
         let Output { status, stdout, stderr } = self.command(arguments).output().expect("the program starts");
         assert!(status.success(), "{arguments:?}: {status}\n{}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).expect("UTF-8")
+    }
+
+    /// How many receipts have no row in the ledger; none can have two, since the id is the row's key.
+    pub(crate) fn missing_in_ledger(&self, receipts: &BTreeSet<String>) -> usize {
+        let ids: Vec<ReportId> = receipts.iter().map(|id| id.parse().expect("an id")).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let rows = runtime.block_on(async {
+            let ledger = SqliteLedger::open(&self.data().join("ledger")).expect("the ledger opens beside the program");
+            ledger.invocations(&ids).await.expect("rows")
+        });
+        rows.iter().filter(|row| row.is_none()).count()
+    }
+
+    /// How often each id is found, over all pages.
+    pub(crate) fn found(&self, up: &Up, token: &str) -> BTreeMap<String, usize> {
+        let arguments =
+            ["query", "", "--from", "8d", "--all", "--output", "json", "--endpoint", &up.endpoint, "--token", token];
+        let answer: serde_json::Value = serde_json::from_str(&self.run(&arguments)).expect("JSON");
+        let mut counts = BTreeMap::new();
+        for item in answer["items"].as_array().expect("items") {
+            *counts.entry(item["id"].as_str().expect("an id").to_owned()).or_insert(0) += 1;
+        }
+        counts
     }
 
     /// Starts everything on a port of the kernel's choice and waits until it listens.

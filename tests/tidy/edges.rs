@@ -22,8 +22,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("tributary-worker", &["tributary-model", "tributary-pipeline", "tributary-ports", "tributary-telemetry"]),
     (
+        "tributary-replay",
+        &["tributary-model", "tributary-pipeline", "tributary-ports", "tributary-telemetry", "tributary-worker"],
+    ),
+    (
         "tributary-query",
-        &["tributary-access", "tributary-model", "tributary-pipeline", "tributary-ports", "tributary-telemetry"],
+        &[
+            "tributary-access",
+            "tributary-model",
+            "tributary-pipeline",
+            "tributary-ports",
+            "tributary-replay",
+            "tributary-telemetry",
+        ],
     ),
     (
         "tributary",
@@ -35,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-model",
             "tributary-ports",
             "tributary-query",
+            "tributary-replay",
             "tributary-telemetry",
             "tributary-worker",
         ],

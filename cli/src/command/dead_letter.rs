@@ -30,19 +30,7 @@ fn escape(id: &str) -> String {
 }
 
 async fn list(client: &Client, output: &Output, form: Form) -> Result<(), Failure> {
-    let mut items: Vec<Value> = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let parameters: Vec<_> = cursor.as_deref().map(|cursor| ("cursor", cursor)).into_iter().collect();
-        let mut page = client.get("/v1/dead-letters", &parameters).await?;
-        if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
-            items.extend(more);
-        }
-        cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let items = client.all("/v1/dead-letters", &[]).await?;
     if form == Form::Json {
         return output.json(&json!({"items": items, "next": null}));
     }

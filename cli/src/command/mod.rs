@@ -1,15 +1,19 @@
 //! The commands.
 
+mod audit;
 mod dead_letter;
 mod doctor;
 mod functions;
 mod key;
+mod ledger;
 mod load;
 mod project;
 mod query;
+mod replay;
 mod show;
 mod token;
 mod up;
+mod watch;
 
 use crate::arguments::{self, Arguments, Command};
 use crate::failure::Failure;
@@ -32,6 +36,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Show(arguments) => show::run(&folder, &output, arguments).await,
         Command::Functions(arguments) => functions::run(&folder, &output, arguments).await,
         Command::DeadLetter(command) => dead_letter::run(&folder, &output, command).await,
+        Command::Replay(command) => replay::run(&folder, &output, command).await,
+        Command::Audit(arguments) => audit::run(&folder, &output, arguments).await,
+        Command::Ledger(command) => ledger::run(&folder, &output, command).await,
         Command::Load { load: arguments, output: form, endpoint } => {
             load::run(&folder, &output, arguments, form, &endpoint).await
         }

@@ -2,6 +2,7 @@
 
 mod chores;
 mod consumers;
+mod replays;
 mod router;
 pub mod samples;
 
@@ -19,6 +20,7 @@ use tributary_model::ProjectId;
 use tributary_model::directory::OBJECT_KEY;
 use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
 use tributary_query::Query;
+use tributary_replay::Replays;
 use tributary_telemetry::Telemetry;
 
 use crate::clock;
@@ -29,6 +31,7 @@ use crate::http::tls::{self, Authority as CertificateAuthority};
 use crate::http::{self, Listener, Server};
 use chores::Chores;
 use consumers::Consumers;
+use replays::Runners;
 use router::Router;
 
 /// What to run, and where.
@@ -87,6 +90,7 @@ pub struct Local {
     telemetry: Arc<Telemetry>,
     server: Server,
     consumers: Consumers,
+    runners: Runners,
     chores: Chores,
     opened: Opened,
     _lock: Lock,
@@ -105,10 +109,12 @@ impl Local {
         let opened = Opened::open(&folder, &settings).await?;
         let telemetry = Arc::new(Telemetry::new(config.log, settings.log));
         let consumers = Consumers::start(&folder, &opened, &telemetry, &config)?;
+        let replays = replays::replays(&opened, &config);
+        let runners = Runners::start(replays.as_ref(), &telemetry, &config);
         let chores = Chores::start(&opened, &consumers, &telemetry);
         let router = Router {
             collector: opened.collector(&config),
-            query: opened.query(&config)?,
+            query: opened.query(&config, replays)?,
             directories: Arc::clone(&opened.directories),
             stream: Arc::clone(&opened.stream),
             consumers: consumers.clone(),
@@ -118,7 +124,18 @@ impl Local {
         let server = Server::start(listeners.all(), settings.http_threads, settings.server, router);
         let server = server.context("HTTP server")?;
         folder.write_up_file(&up)?;
-        Ok(Self { up, token: opened.token.clone(), folder, telemetry, server, consumers, chores, opened, _lock: lock })
+        Ok(Self {
+            up,
+            token: opened.token.clone(),
+            folder,
+            telemetry,
+            server,
+            consumers,
+            runners,
+            chores,
+            opened,
+            _lock: lock,
+        })
     }
 
     /// Where it listens.
@@ -137,6 +154,7 @@ impl Local {
     pub async fn stop(self) {
         self.server.stop().await;
         self.consumers.stop().await;
+        self.runners.stop().await;
         self.chores.stop().await;
         self.folder.remove_up_file();
         let (telemetry, opened) = (self.telemetry, self.opened);
@@ -176,7 +194,7 @@ impl Opened {
             }
         };
         let only = &settings.config.only;
-        let searches = only.contains(&FunctionName::Worker) || only.contains(&FunctionName::Query);
+        let searches = only.iter().any(|function| *function != FunctionName::Collector);
         let search_settings = SearchSettings { commit_interval: settings.config.search_commit_interval };
         let search = searches.then(|| TantivySearch::open(&folder.path("search"), search_settings));
         let search = search.transpose().context("search")?.map(Arc::new);
@@ -189,7 +207,7 @@ impl Opened {
         config.only.contains(&FunctionName::Collector).then_some(collector)
     }
 
-    fn query(&self, config: &LocalSettings) -> Result<Option<Query>, Failure> {
+    fn query(&self, config: &LocalSettings, replays: Option<Arc<Replays>>) -> Result<Option<Query>, Failure> {
         let Some(search) = self.search.as_ref().filter(|_| config.only.contains(&FunctionName::Query)) else {
             return Ok(None);
         };
@@ -200,6 +218,7 @@ impl Opened {
             objects: Arc::clone(&self.stores.objects) as Arc<dyn Objects>,
             keys: Arc::clone(&self.stores.keys) as Arc<dyn Keys>,
             operators: Some(ProjectId::new(DEFAULT_PROJECT).context("project")?),
+            replays,
         }))
     }
 }

@@ -8,11 +8,12 @@ use tributary_access::{Authority, Caller, problem_response, token_in};
 use tributary_model::directory::Scope;
 use tributary_model::{Problem, ProjectId, TimestampMs};
 use tributary_ports::{Keys, Ledger, Objects, Search};
+use tributary_replay::{Replays, State};
 use tributary_telemetry::QueryFacts;
 
 use crate::answer::Answer;
 use crate::failure::Failure;
-use crate::{dead_letters, functions, invocations};
+use crate::{dead_letters, functions, invocations, replays};
 
 /// What the read API reads from.
 pub struct Query {
@@ -29,6 +30,8 @@ pub struct Query {
     /// The project of those who run this installation. A record whose header can't be read belongs to no project that
     /// anybody could name; its dead letter is shown to operate tokens of this project, and to none if there is none.
     pub operators: Option<ProjectId>,
+    /// Starts and steers replays; none where the streams can't be reached.
+    pub replays: Option<Arc<Replays>>,
 }
 
 /// An answer, and what is worth knowing about it.
@@ -47,18 +50,30 @@ enum Route<'a> {
     Functions,
     DeadLetters,
     DeadLetter(&'a str),
+    Replays,
+    Replay(&'a str),
+    ReplayPause(&'a str),
+    ReplayResume(&'a str),
+    ReplayFindings(&'a str),
+    Receipts,
     Unknown,
 }
 
 impl<'a> Route<'a> {
     fn of(path: &'a str) -> Self {
-        let parts: Vec<&str> = path.split('/').take(5).collect();
+        let parts: Vec<&str> = path.split('/').take(6).collect();
         match parts.as_slice() {
             ["", "v1", "invocations"] => Self::Invocations,
             ["", "v1", "invocations", id] if !id.is_empty() => Self::Invocation(id),
             ["", "v1", "functions"] => Self::Functions,
             ["", "v1", "dead-letters"] => Self::DeadLetters,
             ["", "v1", "dead-letters", id] if !id.is_empty() => Self::DeadLetter(id),
+            ["", "v1", "replays"] => Self::Replays,
+            ["", "v1", "replays", id] if !id.is_empty() => Self::Replay(id),
+            ["", "v1", "replays", id, "pause"] => Self::ReplayPause(id),
+            ["", "v1", "replays", id, "resume"] => Self::ReplayResume(id),
+            ["", "v1", "replays", id, "findings"] => Self::ReplayFindings(id),
+            ["", "v1", "receipts"] => Self::Receipts,
             _ => Self::Unknown,
         }
     }
@@ -70,14 +85,30 @@ impl<'a> Route<'a> {
             Self::Functions => "/v1/functions",
             Self::DeadLetters => "/v1/dead-letters",
             Self::DeadLetter(_) => "/v1/dead-letters/{id}",
+            Self::Replays => "/v1/replays",
+            Self::Replay(_) => "/v1/replays/{id}",
+            Self::ReplayPause(_) => "/v1/replays/{id}/pause",
+            Self::ReplayResume(_) => "/v1/replays/{id}/resume",
+            Self::ReplayFindings(_) => "/v1/replays/{id}/findings",
+            Self::Receipts => "/v1/receipts",
             Self::Unknown => "unknown",
         }
     }
 
     const fn scope(&self) -> Scope {
         match self {
-            Self::DeadLetters | Self::DeadLetter(_) => Scope::Operate,
-            _ => Scope::Read,
+            Self::Invocations | Self::Invocation(_) | Self::Functions | Self::Unknown => Scope::Read,
+            _ => Scope::Operate,
+        }
+    }
+
+    /// The methods that it takes, as `Allow` names them.
+    const fn methods(&self) -> &'static str {
+        match self {
+            Self::Replays => "GET, POST",
+            Self::Replay(_) => "GET, DELETE",
+            Self::ReplayPause(_) | Self::ReplayResume(_) | Self::Receipts => "POST",
+            _ => "GET",
         }
     }
 }
@@ -105,17 +136,29 @@ async fn answer(
             Problem::not_found("there is nothing under this path; see /v1/invocations and /v1/functions").into()
         );
     }
-    if request.method() != Method::GET {
-        return Err(Problem::method_not_allowed("this path takes GET", "GET").into());
+    if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
+        let detail = format!("this path takes {}", route.methods());
+        return Err(Problem::method_not_allowed(detail, route.methods()).into());
     }
-    let caller = authenticate(query, now, route.scope(), request).await?;
+    let caller = &authenticate(query, now, route.scope(), request).await?;
     let parameters = request.uri().query().unwrap_or_default();
+    let body = request.body();
     match route {
-        Route::Invocations => invocations::list(query, now, &caller, parameters).await,
-        Route::Invocation(id) => invocations::open(query, &caller, id, parameters).await,
-        Route::Functions => functions::list(query, now, &caller, parameters).await,
-        Route::DeadLetters => dead_letters::list(query, &caller, parameters).await,
-        Route::DeadLetter(id) => dead_letters::open(query, &caller, id, parameters).await,
+        Route::Invocations => invocations::list(query, now, caller, parameters).await,
+        Route::Invocation(id) => invocations::open(query, caller, id, parameters).await,
+        Route::Functions => functions::list(query, now, caller, parameters).await,
+        Route::DeadLetters => dead_letters::list(query, caller, parameters).await,
+        Route::DeadLetter(id) => dead_letters::open(query, caller, id, parameters).await,
+        Route::Replays if request.method() == Method::POST => replays::start(query, now, caller, body).await,
+        Route::Replays => replays::list(query, caller, parameters).await,
+        Route::Replay(id) if request.method() == Method::DELETE => {
+            replays::steer(query, now, caller, id, State::Cancelled).await
+        }
+        Route::Replay(id) => replays::open(query, now, caller, id).await,
+        Route::ReplayPause(id) => replays::steer(query, now, caller, id, State::Paused).await,
+        Route::ReplayResume(id) => replays::steer(query, now, caller, id, State::Running).await,
+        Route::ReplayFindings(id) => replays::findings(query, caller, id, parameters).await,
+        Route::Receipts => replays::receipts(query, caller, body).await,
         Route::Unknown => Err(Problem::not_found("there is nothing under this path").into()),
     }
 }
@@ -142,6 +185,13 @@ mod tests {
             ("/v1/functions", "/v1/functions"),
             ("/v1/dead-letters", "/v1/dead-letters"),
             ("/v1/dead-letters/record-local-0-7", "/v1/dead-letters/{id}"),
+            ("/v1/replays", "/v1/replays"),
+            ("/v1/replays/20261121t180101.873z", "/v1/replays/{id}"),
+            ("/v1/replays/20261121t180101.873z/pause", "/v1/replays/{id}/pause"),
+            ("/v1/replays/20261121t180101.873z/resume", "/v1/replays/{id}/resume"),
+            ("/v1/replays/20261121t180101.873z/findings", "/v1/replays/{id}/findings"),
+            ("/v1/replays/20261121t180101.873z/pause/now", "unknown"),
+            ("/v1/receipts", "/v1/receipts"),
             ("/v1/invocations/", "unknown"),
             ("/v1/invocations/a/b", "unknown"),
             ("/v1/invocations/a/b/c/d/e", "unknown"),

@@ -30,7 +30,8 @@ fn ms(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn instant(name: &str, text: &str, now: TimestampMs) -> Result<TimestampMs, Problem> {
+/// The instant that the parameter `name` means at the time `now`.
+pub(crate) fn instant(name: &str, text: &str, now: TimestampMs) -> Result<TimestampMs, Problem> {
     if text == "now" {
         return Ok(now);
     }

@@ -200,7 +200,8 @@ mod tests {
     async fn a_token_of_a_retired_key_stays_valid() {
         let (objects, keys, ledger) = (Arc::new(objects_with_shop()), MemoryKeys::new(), TokenLedger::default());
         let directory = ensure_directory(&*objects, &keys, ISSUER, NOW).await.expect("a directory");
-        let token = issue_token(&keys, &*objects, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect("a token");
+        let token =
+            issue_token(&keys, &*objects, &ledger, &directory, &request(&[Scope::Ingest]), NOW).await.expect("a token");
         rotate_key(&*objects, &keys, ISSUER, NOW).await.expect("rotated");
         let cache = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         cache.refresh(NOW).await.expect("a directory");

@@ -45,11 +45,13 @@ pub enum FunctionName {
     Worker,
     /// Answers the read API.
     Query,
+    /// Reads the stream again, as operators ask.
+    Replay,
 }
 
 impl FunctionName {
     /// All functions.
-    pub const ALL: [Self; 3] = [Self::Collector, Self::Worker, Self::Query];
+    pub const ALL: [Self; 4] = [Self::Collector, Self::Worker, Self::Query, Self::Replay];
 
     /// As it stands in `TRIBUTARY_ONLY`.
     #[must_use]
@@ -58,6 +60,7 @@ impl FunctionName {
             Self::Collector => "collector",
             Self::Worker => "worker",
             Self::Query => "query",
+            Self::Replay => "replay",
         }
     }
 }
@@ -83,6 +86,8 @@ pub struct LocalSettings {
     pub stream_retention: Duration,
     /// The search index commits at least this often while documents wait.
     pub search_commit_interval: Duration,
+    /// Records that a replay applies at once.
+    pub replay_batch_records: usize,
     /// How the search index is fed.
     pub search: ConsumerSettings,
     /// How the ledger is fed.
@@ -125,6 +130,11 @@ impl LocalSettings {
                 &variable::SEARCH_COMMIT_INTERVAL,
                 limits::SEARCH_COMMIT_INTERVAL,
                 span(Duration::ZERO..=limits::SEARCH_COMMIT_INTERVAL_MAX),
+            ),
+            replay_batch_records: r.read(
+                &variable::REPLAY_BATCH_RECORDS,
+                limits::REPLAY_BATCH_RECORDS,
+                size(1..=limits::BATCH_RECORDS_MAX),
             ),
             search: consumer(r, Target::Search),
             ledger: consumer(r, Target::Ledger),

@@ -28,12 +28,18 @@ fn without_variables_everything_has_its_default() {
         data: "./.tributary".into(),
         http: "127.0.0.1:8080".parse().expect("an address"),
         https: None,
-        only: BTreeSet::from([FunctionName::Collector, FunctionName::Worker, FunctionName::Query]),
+        only: BTreeSet::from([
+            FunctionName::Collector,
+            FunctionName::Worker,
+            FunctionName::Query,
+            FunctionName::Replay,
+        ]),
         region: Region::new("local").expect("a region"),
         log: Some(Level::Warn),
         stream_shards: limits::STREAM_SHARDS,
         stream_retention: limits::STREAM_RETENTION,
         search_commit_interval: limits::SEARCH_COMMIT_INTERVAL,
+        replay_batch_records: limits::REPLAY_BATCH_RECORDS,
         search: consumer,
         ledger: consumer,
     };
@@ -96,7 +102,7 @@ fn all_problems_are_reported_at_once() {
     let expected = "\
 TRIBUTARY_HTTP must be an IP address and a port, ADDRESS:PORT or [ADDRESS]:PORT, not \"8080\" (for example \
 TRIBUTARY_HTTP=127.0.0.1:8080)
-TRIBUTARY_ONLY must be some of collector, worker, query, joined by commas, not \"collector,wroker\" (for example \
+TRIBUTARY_ONLY must be some of collector, worker, query, replay, joined by commas, not \"collector,wroker\" (for example \
 TRIBUTARY_ONLY=collector,worker)
 TRIBUTARY_STREAM_RETENTION must be a whole number and a unit, one of ms, s, m, h, d, without a space: 500ms, 10s, 5m, \
 12h, 7d, not \"7 days\" (for example TRIBUTARY_STREAM_RETENTION=7d)

@@ -1,0 +1,26 @@
+//! `tributary ledger`: on the data folder, whether or not an `up` runs on it.
+
+use tributary_access::restore_tokens;
+use tributary_replay::{restore_audit_events, restore_dead_letters};
+
+use crate::arguments::LedgerCommand;
+use crate::clock;
+use crate::failure::{Context, Failure};
+use crate::folder::Folder;
+use crate::output::Output;
+
+pub(super) async fn run(folder: &Folder, output: &Output, command: LedgerCommand) -> Result<(), Failure> {
+    let stores = folder.open(clock::now()).await?;
+    match command {
+        LedgerCommand::Restore => {
+            let tokens = restore_tokens(&*stores.objects, &*stores.ledger).await.context("tokens")?;
+            let letters = restore_dead_letters(&*stores.objects, &*stores.keys, &*stores.ledger).await;
+            let letters = letters.context("dead letters")?;
+            let events = restore_audit_events(&*stores.objects, &*stores.ledger).await.context("audit trail")?;
+            output.line(format_args!(
+                "restored {tokens} tokens, {letters} dead letters, {events} events of the audit trail"
+            ))?;
+            output.line("invocations come back with `tributary replay start --target ledger --from TIME`")
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The replays' runners: as many as [`LOCAL_REPLAY_RUNNERS`], each with a shard under way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tributary_config::{FunctionName, LocalSettings};
+use tributary_model::limits::{LOCAL_REPLAY_RUNNERS, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL};
+use tributary_model::{Level, TimestampMs};
+use tributary_ports::{Keys, Ledger, Objects, Search};
+use tributary_replay::{Next, Replays, Runner, Stepped};
+use tributary_telemetry::{Facts, Metrics, Telemetry};
+
+use super::Opened;
+use crate::clock;
+
+/// What the replays of this process work with; none without a search index.
+pub(super) fn replays(opened: &Opened, config: &LocalSettings) -> Option<Arc<Replays>> {
+    let search = Arc::clone(opened.search.as_ref()?) as Arc<dyn Search>;
+    Some(Arc::new(Replays {
+        streams: BTreeMap::from([(config.region.clone(), Arc::clone(&opened.stream))]),
+        retention: config.stream_retention,
+        search,
+        ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,
+        objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
+        keys: Arc::clone(&opened.stores.keys) as Arc<dyn Keys>,
+        batch_records: config.replay_batch_records,
+    }))
+}
+
+/// The running runners.
+pub(super) struct Runners {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Runners {
+    /// Starts them, if replays are to run.
+    pub(super) fn start(replays: Option<&Arc<Replays>>, telemetry: &Arc<Telemetry>, config: &LocalSettings) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let replays = replays.filter(|_| config.only.contains(&FunctionName::Replay));
+        // One process has the data folder: a runner of this name that was killed left its shards to this one.
+        let start = |replays: &Arc<Replays>, number: usize| {
+            let runner = Runner::new(format!("local-{number}"));
+            tokio::spawn(run(Arc::clone(replays), runner, Arc::clone(telemetry), stopped.clone()))
+        };
+        let tasks =
+            replays.into_iter().flat_map(|replays| (0..LOCAL_REPLAY_RUNNERS).map(|number| start(replays, number)));
+        Self { tasks: tasks.collect(), stop }
+    }
+
+    /// Lets the pages under way end.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(true); // an error means that none runs
+        for task in self.tasks {
+            let _ = task.await; // it ends by a panic only if the runtime does
+        }
+    }
+}
+
+async fn run(replays: Arc<Replays>, mut runner: Runner, telemetry: Arc<Telemetry>, mut stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        let now = clock::now();
+        let wait = match runner.step(&replays, now).await {
+            Ok(Stepped { next, facts }) => {
+                if let Some(facts) = facts {
+                    telemetry.emit(now, &facts);
+                }
+                wait(next)
+            }
+            Err(error) => {
+                telemetry.emit(now, &RunnerFacts { error: error.to_string() });
+                REPLAY_POLL_INTERVAL
+            }
+        };
+        // An error means that nobody is left who could tell: the same as being told.
+        let _ = tokio::time::timeout(wait, stopped.wait_for(|stop| *stop)).await;
+    }
+    let _ = runner.stop(&replays).await; // its lease ends by itself
+}
+
+fn wait(next: Next) -> Duration {
+    match next {
+        Next::Idle => REPLAY_POLL_INTERVAL,
+        Next::At(at) => until(at).min(REPLAY_PAUSE_MAX),
+    }
+}
+
+fn until(at: TimestampMs) -> Duration {
+    Duration::from_millis(u64::try_from(at.0.saturating_sub(clock::now().0)).unwrap_or_default())
+}
+
+/// A step that failed at the object store; it is tried again.
+#[derive(Serialize)]
+struct RunnerFacts {
+    error: String,
+}
+
+impl Facts for RunnerFacts {
+    const EVENT: &'static str = "replay.runner";
+
+    fn level(&self) -> Level {
+        Level::Error
+    }
+
+    fn count(&self, _metrics: &Metrics) {}
+}

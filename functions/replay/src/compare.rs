@@ -1,0 +1,121 @@
+//! A page beside what the stores hold of it.
+
+use tributary_model::{Outcome, ProjectId, Record, ReportId, Target, TimestampMs, Version};
+use tributary_pipeline::plan::{Versioned, WritePlan, plan};
+use tributary_ports::PortError;
+use tributary_ports::stream::StreamRecord;
+use tributary_worker::{Foreseen, dead_letter_id, foresee};
+
+use crate::Replays;
+use crate::finding::{Finding, Problem};
+use crate::state::Part;
+
+/// What became of a page's records in one store, or would become, by position; and what is wrong there.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) outcomes: Vec<Outcome>,
+    /// By the position of the record that the store lacks.
+    pub(crate) findings: Vec<(usize, Finding)>,
+}
+
+/// A report as the stores name it, and the version that its record gives it.
+struct Expected {
+    project: ProjectId,
+    id: ReportId,
+    version: Version,
+}
+
+impl Versioned for Expected {
+    fn id(&self) -> ReportId {
+        self.id
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// Compares records of a part with a store at the time `now`.
+///
+/// What can't be applied is in order if it is recorded as a dead letter, and is missing otherwise.
+///
+/// # Errors
+/// Bad luck of any kind.
+pub(crate) async fn compare(
+    replays: &Replays,
+    now: TimestampMs,
+    part: &Part,
+    target: Target,
+    records: &[StreamRecord],
+) -> Result<Compared, PortError> {
+    let mut compared = Compared { outcomes: vec![Outcome::Expired; records.len()], findings: Vec::new() };
+    let mut expected = Vec::new();
+    for (position, record) in records.iter().enumerate() {
+        match foresee(&record.data, now.day()) {
+            Foreseen::Write { project, id, version, .. } => {
+                expected.push((position, Expected { project, id, version }))
+            }
+            Foreseen::Expired => {}
+            Foreseen::Rejected(_) => {
+                compared.end(position, Outcome::DeadLettered);
+                let id = dead_letter_id(&part.region, &part.shard, record);
+                if !is_dead_letter(replays, &id).await? {
+                    let project = Record::decode(&record.data).ok().map(|header| header.project);
+                    compared.find(position, Finding { id, project, target, problem: Problem::Missing });
+                }
+            }
+        }
+    }
+    let WritePlan { writes, losers } = plan(expected);
+    losers.into_iter().for_each(|(position, outcome)| compared.end(position, outcome));
+    let stored = versions(replays, target, &writes).await?;
+    for ((position, expected), stored) in writes.into_iter().zip(stored) {
+        let id = expected.id.to_string();
+        let (outcome, problem) = match stored {
+            Some(stored) if stored == expected.version => (Outcome::AlreadyThere, None),
+            Some(stored) if stored > expected.version => (Outcome::Superseded, None),
+            Some(_) => (Outcome::Applied, Some(Problem::Differing)),
+            None if is_dead_letter(replays, &id).await? => (Outcome::DeadLettered, None),
+            None => (Outcome::Applied, Some(Problem::Missing)),
+        };
+        compared.end(position, outcome);
+        if let Some(problem) = problem {
+            compared.find(position, Finding { id, project: Some(expected.project), target, problem });
+        }
+    }
+    Ok(compared)
+}
+
+impl Compared {
+    fn end(&mut self, position: usize, outcome: Outcome) {
+        if let Some(there) = self.outcomes.get_mut(position) {
+            *there = outcome;
+        }
+    }
+
+    fn find(&mut self, position: usize, finding: Finding) {
+        self.findings.push((position, finding));
+    }
+}
+
+async fn is_dead_letter(replays: &Replays, id: &str) -> Result<bool, PortError> {
+    Ok(replays.ledger.dead_letter(id).await?.is_some())
+}
+
+/// The versions that a store has of these reports, in their order.
+async fn versions(
+    replays: &Replays,
+    target: Target,
+    expected: &[(usize, Expected)],
+) -> Result<Vec<Option<Version>>, PortError> {
+    if target == Target::Ledger {
+        let ids: Vec<ReportId> = expected.iter().map(|(_, expected)| expected.id).collect();
+        let rows = replays.ledger.invocations(&ids).await?;
+        return Ok(rows.into_iter().map(|row| row.map(|row| row.version)).collect());
+    }
+    let mut versions = Vec::with_capacity(expected.len());
+    for (_, Expected { project, id, .. }) in expected {
+        versions.push(replays.search.get(project, *id).await?.map(|document| document.version));
+    }
+    Ok(versions)
+}
