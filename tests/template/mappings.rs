@@ -5,11 +5,11 @@ use tributary_model::limits;
 
 use crate::{In, Project, finds, holds};
 
-/// Attempts that outlast three of the custodian's looks, one a minute, at 0.4 s an attempt.
-const ATTEMPTS_MIN: u64 = 450;
-/// Attempts of a minute each (the worker's timeout) that are over in half a day: well before the fourth day, on which the
+/// Attempts that outlast five of the custodian's looks, one a minute, at 0.4 s an attempt.
+const ATTEMPTS_MIN: u64 = 750;
+/// Attempts of a minute each (the worker's timeout) that are over in a day: well before the fourth day, on which the
 /// stream's retention would have to be raised.
-const ATTEMPTS_MAX: u64 = 720;
+const ATTEMPTS_MAX: u64 = 1440;
 
 fn problems(project: &Project) -> Vec<String> {
     let mappings: Vec<_> = project.region.of_kind("AWS::Lambda::EventSourceMapping").collect();
@@ -81,7 +81,7 @@ fn a_mapping_that_loses_or_blocks_is_found() {
             of("BisectBatchOnFunctionError", json!(false)),
             of("MaximumRecordAgeInSeconds", json!(86_400)),
             of("MaximumRetryAttempts", json!(-1)),
-            of("MaximumRetryAttempts", json!(3)),
+            of("MaximumRetryAttempts", json!(500)),
             of("MaximumRetryAttempts", json!(10_000)),
             of("DestinationConfig", json!(null)),
             of("ParallelizationFactor", json!(1)),
