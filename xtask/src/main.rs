@@ -1,6 +1,8 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 //!
 //! - `peers [--tributary PROGRAM]`: the published agents against a locally started Tributary; see [`peers`].
+//! - `template`: the templates' linters; see [`template`].
+//! - `lambda [--arch arm64|x86_64]`: the functions as they are deployed; see [`lambda`].
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -8,17 +10,23 @@ use std::process::ExitCode;
 
 mod failure;
 mod http;
+mod lambda;
 mod peers;
 mod process;
+mod template;
 
 use failure::Failure;
+use lambda::Architecture;
 
 const USAGE: &str = "\
-usage: cargo xtask peers [--tributary PROGRAM]
+usage: cargo xtask peers [--tributary PROGRAM] | template | lambda [--arch arm64|x86_64]
 
   peers    installs the published IOpipe agents (JavaScript, Python, Java, Go) under target/peers, runs each through its
            scenarios against a locally started Tributary over https, and finds by query what each sent.
            Needs port 443 on 127.0.0.1. --tributary takes a built program instead of building one.
+  template installs sam, cfn-lint and checkov under target/peers and runs them on the templates.
+  lambda   builds the functions' bootstraps with sam, prints the sizes of their zips, and has arm64's answer an
+           invocation under qemu.
 ";
 
 /// What the command line asks for.
@@ -26,6 +34,8 @@ usage: cargo xtask peers [--tributary PROGRAM]
 enum Request {
     Help,
     Peers { tributary: Option<PathBuf> },
+    Template,
+    Lambda { architectures: Vec<Architecture> },
 }
 
 fn parse(arguments: &[String]) -> Result<Request, Failure> {
@@ -34,6 +44,12 @@ fn parse(arguments: &[String]) -> Result<Request, Failure> {
         ["help" | "--help" | "-h"] => Ok(Request::Help),
         ["peers"] => Ok(Request::Peers { tributary: None }),
         ["peers", "--tributary", program] => Ok(Request::Peers { tributary: Some(PathBuf::from(program)) }),
+        ["template"] => Ok(Request::Template),
+        ["lambda"] => Ok(Request::Lambda { architectures: Architecture::ALL.to_vec() }),
+        ["lambda", "--arch", name] => {
+            let architecture = Architecture::named(name).ok_or_else(|| Failure::new(USAGE))?;
+            Ok(Request::Lambda { architectures: vec![architecture] })
+        }
         _ => Err(Failure::new(USAGE)),
     }
 }
@@ -43,6 +59,8 @@ fn main() -> ExitCode {
     let done = parse(&arguments).and_then(|request| match request {
         Request::Help => failure::print(USAGE).map(|()| true),
         Request::Peers { tributary } => peers::run(tributary),
+        Request::Template => template::run().map(|()| true),
+        Request::Lambda { architectures } => lambda::run(&architectures).map(|()| true),
     });
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -69,11 +87,16 @@ mod tests {
         let given = parse(&words("peers --tributary bin/tributary")).unwrap();
         assert_eq!(given, Request::Peers { tributary: Some(PathBuf::from("bin/tributary")) });
         assert_eq!(parse(&words("--help")).unwrap(), Request::Help);
+        assert_eq!(parse(&words("template")).unwrap(), Request::Template);
+        let both = vec![Architecture::X86_64, Architecture::Arm64];
+        assert_eq!(parse(&words("lambda")).unwrap(), Request::Lambda { architectures: both });
+        let one = vec![Architecture::Arm64];
+        assert_eq!(parse(&words("lambda --arch arm64")).unwrap(), Request::Lambda { architectures: one });
     }
 
     #[test]
     fn an_unknown_command_shows_the_usage() {
-        for line in ["", "peer", "peers --tributary", "peers extra"] {
+        for line in ["", "peer", "peers --tributary", "peers extra", "lambda --arch", "lambda --arch 6502"] {
             assert!(parse(&words(line)).unwrap_err().to_string().starts_with("usage: "), "{line}");
         }
     }

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Context, Failure, print};
+use crate::template;
 
 mod agent;
 mod check;
 mod client;
 mod drive;
-mod install;
-mod needs;
+pub(crate) mod install;
+pub(crate) mod needs;
 mod server;
 mod stores;
 mod table;
@@ -48,7 +49,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    fn new() -> Result<Self, Failure> {
+    /// The places of this checkout; the folders that programs write to are made.
+    pub(crate) fn new() -> Result<Self, Failure> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = here.parent().ok_or_else(|| Failure::new("xtask stands outside a workspace"))?.to_path_buf();
         let target = root.join("target").join("peers");
@@ -56,6 +58,13 @@ impl Places {
             Self { sources: root.join("peers"), logs: target.join("logs"), run: target.join("run"), target, root };
         std::fs::create_dir_all(&places.logs).context(format_args!("creating {}", places.logs.display()))?;
         Ok(places)
+    }
+
+    /// The folder of one peer, which is made.
+    pub(crate) fn peer(&self, name: &str) -> Result<PathBuf, Failure> {
+        let folder = self.target.join(name);
+        std::fs::create_dir_all(&folder).context(format_args!("creating {}", folder.display()))?;
+        Ok(folder)
     }
 
     /// The log of one program.
@@ -100,6 +109,7 @@ pub(crate) fn run(tributary: Option<PathBuf>) -> Result<bool, Failure> {
         install::install(agent, &places)?;
     }
     stores::install_all(&places)?;
+    template::check(&places)?;
     let program = match tributary {
         Some(program) => program,
         None => {

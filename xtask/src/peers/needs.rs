@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
+use crate::failure::Failure;
+
 /// The address the agents are sent to. The JavaScript agent always speaks to port 443.
 pub(crate) const HTTPS_ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 443);
 
@@ -33,7 +35,47 @@ const NEEDS: &[Need] = &[
     Need { what: "go 1.21 or later", command: &["go", "version"], version_min: None },
 ];
 
-/// All that this machine lacks, each with what was found instead or the way out; empty if it lacks nothing.
+/// What a Python environment needs.
+const PYTHON: [&str; 2] = ["python3.11", "python3.11's venv and pip (ensurepip)"];
+
+/// What building functions needs besides.
+const CARGO_LAMBDA: &[Need] = &[Need { what: "rustup", command: &["rustup", "--version"], version_min: None }];
+
+/// What running arm64's needs.
+const ARM64: &[Need] = &[
+    Need {
+        what: "qemu-aarch64 (apt-get install qemu-user)",
+        command: &["qemu-aarch64", "--version"],
+        version_min: None,
+    },
+    Need {
+        what: "arm64's libraries in /usr/aarch64-linux-gnu (apt-get install libc6-arm64-cross)",
+        command: &["test", "-e", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"],
+        version_min: None,
+    },
+];
+
+/// Fails in one line unless Python environments can be made.
+pub(crate) fn python(command: &str) -> Result<(), Failure> {
+    refuse(command, NEEDS.iter().filter(|need| PYTHON.contains(&need.what)))
+}
+
+/// Fails in one line unless functions can be built, and arm64's run.
+pub(crate) fn lambda(command: &str, runs_arm64: bool) -> Result<(), Failure> {
+    let python = NEEDS.iter().filter(|need| PYTHON.contains(&need.what));
+    let arm64 = ARM64.iter().filter(|_| runs_arm64);
+    refuse(command, python.chain(CARGO_LAMBDA).chain(arm64))
+}
+
+fn refuse<'a>(command: &str, needs: impl Iterator<Item = &'a Need>) -> Result<(), Failure> {
+    let lacking: Vec<String> = needs.filter_map(missing).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{command} can't run, this machine lacks: {}", lacking.join("; "))))
+}
+
+/// All that this machine lacks for the agents, each with what was found instead or the way out; empty if it lacks nothing.
 pub(crate) fn lacking() -> Vec<String> {
     NEEDS.iter().filter_map(missing).chain(port_problem()).collect()
 }
