@@ -10,17 +10,11 @@ use crate::settings::{functions, setting_name};
 use crate::template::{Resource, Template};
 use crate::{In, Project, finds, holds};
 
-/// What the AWS adapter asks of AWS for each call of a port, as IAM names it.
+/// What the AWS adapter asks of AWS, as IAM names it, for each call of a port or for all that are not listed.
 const CALLS: &[(&str, &[&str])] = &[
     ("stream.append", &["kinesis:PutRecords", "kms:GenerateDataKey"]),
-    ("search.upsert", &["es:ESHttpPost"]),
-    ("search.find", &["es:ESHttpPost"]),
-    ("search.get", &["es:ESHttpPost"]),
-    ("search.functions", &["es:ESHttpPost"]),
-    ("ledger.upsert_invocations", LEDGER),
-    ("ledger.upsert_dead_letters", LEDGER),
-    ("ledger.dead_letters", LEDGER),
-    ("ledger.dead_letter", LEDGER),
+    ("search", &["es:ESHttpPost"]),
+    ("ledger", LEDGER),
     ("objects.get", OBJECTS_GET),
     ("objects.put", OBJECTS_PUT),
 ];
@@ -109,7 +103,8 @@ fn calls(project: &Project, source: &str, function: &str) -> Vec<(String, &'stat
                 _ => false,
             };
             if source.contains(&format!("{call}(")) && !others {
-                let actions = CALLS.iter().find(|(known, _)| *known == call).map_or(&[][..], |(_, actions)| actions);
+                let listed = CALLS.iter().find(|(known, _)| *known == call || *known == port);
+                let actions = listed.map_or(&[][..], |(_, actions)| actions);
                 found.push((call, actions));
             }
         }
