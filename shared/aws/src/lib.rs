@@ -5,6 +5,7 @@ mod connector;
 pub mod control;
 mod error;
 pub mod sdk;
+pub mod search;
 pub mod stream;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,85 @@
+//! The search index on OpenSearch.
+
+mod bulk;
+mod client;
+mod compile;
+mod document;
+mod endpoint;
+mod failure;
+mod functions;
+mod index;
+mod read;
+mod template;
+#[cfg(test)]
+mod tests;
+mod upsert;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use tributary_model::{Invocation, ProjectId, ReportId};
+use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
+use tributary_ports::{PortError, Search, Upserted};
+
+use self::client::Client;
+use self::endpoint::Endpoint;
+use self::template::Check;
+
+pub use self::endpoint::EndpointError;
+
+/// The search index of one cluster.
+pub struct OpenSearch {
+    client: Client,
+    template: Check,
+}
+
+impl OpenSearch {
+    /// The cluster at `url`: `https://search-NAME.REGION.es.amazonaws.com`, to which requests are signed with the
+    /// credentials of `config`, or `https://USER:PASSWORD@HOST:PORT`. Opens no connection.
+    ///
+    /// # Errors
+    /// If the URL is neither, or says plain HTTP for another machine.
+    pub fn new(url: &str, config: &SdkConfig) -> Result<Self, EndpointError> {
+        Ok(Self { client: Client::new(Endpoint::parse(url)?, config.clone()), template: Check::new() })
+    }
+
+    /// Sets the cluster up: writes the index template of this build. The same again changes nothing, and indices that
+    /// are there keep theirs.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    pub async fn create_templates(&self) -> Result<(), PortError> {
+        template::create(&self.client).await.map_err(|failure| failure.port_error("search.create_templates"))
+    }
+}
+
+#[async_trait]
+impl Search for OpenSearch {
+    /// `Invalid` while the cluster is not set up by [`OpenSearch::create_templates`].
+    async fn upsert(&self, documents: Vec<Document>) -> Result<Vec<Upserted>, PortError> {
+        if documents.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.template.pass(&self.client).await.map_err(|failure| failure.port_error("search.upsert"))?;
+        upsert::upsert(&self.client, documents).await
+    }
+
+    async fn find(
+        &self,
+        scope: &Scope,
+        sort: Sort,
+        after: Option<After>,
+        limit: usize,
+    ) -> Result<Vec<Invocation>, PortError> {
+        let page = read::page(&self.client, scope, sort, after, limit).await;
+        page.map_err(|failure| failure.port_error("search.find"))
+    }
+
+    async fn get(&self, project: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError> {
+        read::one(&self.client, project, id).await.map_err(|failure| failure.port_error("search.get"))
+    }
+
+    async fn functions(&self, scope: &Scope, limit: usize) -> Result<Vec<FunctionSummary>, PortError> {
+        let summaries = functions::summaries(&self.client, scope, limit).await;
+        summaries.map_err(|failure| failure.port_error("search.functions"))
+    }
+}
