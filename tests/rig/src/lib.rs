@@ -3,8 +3,10 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
 pub mod fault_proxy;
+mod http;
 pub mod kinesis;
 pub mod ministack;
+pub mod opensearch;
 pub mod process;
 
 use aws_credential_types::Credentials;
