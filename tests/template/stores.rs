@@ -1,5 +1,7 @@
 //! The core's stores: copies in three zones, back-ups, and what the buckets' prefixes are called by those who write.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use tributary_model::{dead_letter, directory};
 
@@ -86,6 +88,34 @@ fn watched(project: &Project) -> Vec<String> {
     problems
 }
 
+/// One copy of every index in each zone.
+fn replicas(project: &Project) -> Vec<String> {
+    let zones = project
+        .core
+        .resource("Search")
+        .expect("a domain")
+        .property("/ClusterConfig/ZoneAwarenessConfig/AvailabilityZoneCount");
+    let zones = zones.as_u64().unwrap_or_default();
+    let folder = project.root.join("infra/index");
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for entry in fs::read_dir(&folder).expect("infra/index") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let template: Value = serde_json::from_slice(&fs::read(&path).expect("a template")).expect("JSON");
+        let settings = &template["template"]["settings"];
+        let copies = [&settings["number_of_replicas"], &settings["index"]["number_of_replicas"]];
+        if !copies.into_iter().any(|copies| copies.as_u64() == zones.checked_sub(1)) {
+            problems.push(format!("{}: {copies:?} replicas, but Search has {zones} zones", path.display()));
+        }
+        seen += 1;
+    }
+    assert!(seen > 0, "no index template in {}", folder.display());
+    problems
+}
+
 #[test]
 fn stores_survive_a_zone_and_a_mistake() {
     holds(problems);
@@ -109,4 +139,11 @@ fn a_store_that_would_not_is_found() {
             (In::Region, "/OverflowBucket/Properties/BucketName", json!({"Fn::Sub": "overflow-${Stage}"})),
         ],
     );
+}
+
+#[test]
+fn every_index_has_a_copy_in_each_zone() {
+    holds(replicas);
+    const ZONES: &str = "/Search/Properties/ClusterConfig/ZoneAwarenessConfig/AvailabilityZoneCount";
+    finds(replicas, &[(In::Core, ZONES, json!(2))]);
 }
