@@ -8,37 +8,59 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
+use tokio::time::Instant;
 use tributary_access::{AuthError, Caller, token_in};
 use tributary_model::directory::Scope;
-use tributary_model::limits::APPEND_TIMEOUT;
+use tributary_model::limits::{ANSWER_TIMEOUT, APPEND_TIMEOUT, OVERFLOW_TIMEOUT};
 use tributary_model::{Kind, Problem, Reason, Record, Rejection, Report, ReportId, TimestampMs};
 use tributary_pipeline::admit::{admit, without_token};
 use tributary_pipeline::decode::decode;
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::stream::Entry;
+use tributary_ports::{PortError, PortErrorKind};
 use tributary_telemetry::CollectorFacts;
 
 use crate::Collector;
 use crate::headers::{self, Format};
 use crate::refusal::Refusal;
 
-/// Takes in a report: admits it, appends its record, and answers the receipt once the stream holds it.
+/// Takes in a report: admits it, appends its record, and answers the receipt once the stream holds it, or the overflow
+/// where the stream refuses, for whatever cause: the sender has done its part, and what is wrong with the stream is ours.
 pub(crate) async fn take_in(
     collector: &Collector,
     now: TimestampMs,
     request: Request<Bytes>,
     facts: &mut CollectorFacts,
 ) -> Result<Response<Bytes>, Refusal> {
+    let answer_by = Instant::now() + ANSWER_TIMEOUT;
     let record = record_of(collector, now, request, facts).await?;
-    let id = record.id.to_string();
-    let receipt = receipt(&id);
-    let entry = Entry { partition_key: id.into(), data: record.encode() };
+    let (id, data) = (record.id, record.encode());
     drop(record);
-    match tokio::time::timeout(APPEND_TIMEOUT, collector.stream.append(vec![entry])).await {
-        Ok(Ok(_)) => Ok(receipt),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Refusal::append_timed_out()),
+    let partition_key = id.to_string();
+    let receipt = receipt(&partition_key);
+    let entry = Entry { partition_key: partition_key.into(), data: data.clone() };
+    let append = collector.stream.append(vec![entry]);
+    let append_by = (answer_by - OVERFLOW_TIMEOUT).min(Instant::now() + APPEND_TIMEOUT);
+    let Err(refused) = until(append_by, "stream.append", append).await else { return Ok(receipt) };
+    let keep_by = answer_by.min(Instant::now() + OVERFLOW_TIMEOUT);
+    match until(keep_by, "overflow.keep", collector.overflow.keep(id, now, &data)).await {
+        Ok(()) => {
+            facts.reason = if refused.kind == PortErrorKind::Denied { "overflowed-denied" } else { "overflowed" };
+            facts.error = Some(refused.to_string());
+            Ok(receipt)
+        }
+        Err(error) => Err(Refusal::nowhere(&refused, &error)),
     }
+}
+
+/// The answer of a call on a port, or that it took too long; it may have taken effect.
+async fn until<A>(
+    deadline: Instant,
+    operation: &'static str,
+    call: impl Future<Output = Result<A, PortError>>,
+) -> Result<A, PortError> {
+    let late = |_| Err(PortError::new(PortErrorKind::Unavailable, operation, "no answer in time"));
+    tokio::time::timeout_at(deadline, call).await.unwrap_or_else(late)
 }
 
 /// All that comes before the stream. Of this only the directory may be waited for, now and then.

@@ -1,7 +1,7 @@
 //! The collector: HTTP request to one record in the stream.
 //!
-//! `POST /v0/event` takes one report. It answers 200 and the receipt `{"id": "..."}` after the stream holds the record,
-//! and never before; anything else is a problem (RFC 9457) with the status that its cause has. It never redirects and
+//! `POST /v0/event` takes one report. It answers 200 and the receipt `{"id": "..."}` after the stream holds the record, or
+//! the overflow if the stream refuses it, and never before; anything else is a problem (RFC 9457) with the status that its cause has. It never redirects and
 //! never compresses: the published agents follow no redirect and decode no gzip, and each waits for the answer while
 //! its customer's function waits for it. `GET /.well-known/jwks.json` gives the public keys of the tokens.
 
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use tributary_access::{Authority, problem_response};
 use tributary_model::{Problem, Region, TimestampMs};
-use tributary_ports::Stream;
+use tributary_ports::{Overflow, Stream};
 use tributary_telemetry::CollectorFacts;
 
 use refusal::Refusal;
@@ -25,6 +25,7 @@ use refusal::Refusal;
 pub struct Collector {
     authority: Authority,
     stream: Arc<dyn Stream>,
+    overflow: Overflow,
     region: Region,
 }
 
@@ -38,10 +39,10 @@ pub struct Handled {
 }
 
 impl Collector {
-    /// A collector in `region` that lets in whom `authority` knows and appends to `stream`.
+    /// A collector in `region` that lets in whom `authority` knows and appends to `stream`, or to `overflow`.
     #[must_use]
-    pub fn new(authority: Authority, stream: Arc<dyn Stream>, region: Region) -> Self {
-        Self { authority, stream, region }
+    pub fn new(authority: Authority, stream: Arc<dyn Stream>, overflow: Overflow, region: Region) -> Self {
+        Self { authority, stream, overflow, region }
     }
 }
 

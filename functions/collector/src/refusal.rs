@@ -1,7 +1,7 @@
 //! Why a request is not answered with 200: what the sender is told, and what is counted.
 
 use tributary_access::{AuthError, DirectoryUnavailable, SignedError};
-use tributary_model::limits::{APPEND_TIMEOUT, RETRY_AFTER, RETRY_AFTER_MAX};
+use tributary_model::limits::{RETRY_AFTER, RETRY_AFTER_MAX};
 use tributary_model::{Problem, Rejection};
 use tributary_ports::{PortError, PortErrorKind};
 
@@ -20,16 +20,22 @@ impl Refusal {
         Self { problem: Box::new(problem), reason, error: None }
     }
 
-    /// The stream did not answer within `APPEND_TIMEOUT`. It may hold the record; then nobody was told, and a sender who
-    /// tries again makes no second one, since the id is the same.
-    pub(crate) fn append_timed_out() -> Self {
-        let error = format!("stream.append: no answer within {} ms", APPEND_TIMEOUT.as_millis());
-        Self { error: Some(error), ..Self::unavailable(None) }
-    }
-
-    fn unavailable(error: Option<&PortError>) -> Self {
-        let detail = "the stream did not take the report; it is not stored, send it again";
-        Self::new(Problem::service_unavailable(detail, retry_after_s(error)), "unavailable")
+    /// Neither the stream nor the overflow took the record: 429 if the stream has too much at once, 503 for all other bad
+    /// luck; never a 4xx that would blame the sender. One of them may hold it after all; then nobody was told, and a sender
+    /// who tries again makes no second one, since the id is the same.
+    pub(crate) fn nowhere(stream: &PortError, overflow: &PortError) -> Self {
+        let after = retry_after_s(stream);
+        let refusal = match stream.kind {
+            PortErrorKind::Throttled => {
+                let detail = "the stream takes no more just now; the report is not stored, send it again";
+                Self::new(Problem::too_many_requests(detail, after), "throttled")
+            }
+            _ => {
+                let detail = "the stream did not take the report; it is not stored, send it again";
+                Self::new(Problem::service_unavailable(detail, after), "unavailable")
+            }
+        };
+        Self { error: Some(format!("{stream}; {overflow}")), ..refusal }
     }
 }
 
@@ -74,23 +80,9 @@ impl From<SignedError> for Refusal {
     }
 }
 
-impl From<PortError> for Refusal {
-    /// 429 if the stream has too much at once, 503 for all other bad luck; never a 4xx that would blame the sender.
-    fn from(error: PortError) -> Self {
-        let refusal = match error.kind {
-            PortErrorKind::Throttled => {
-                let detail = "the stream takes no more just now; the report is not stored, send it again";
-                Self::new(Problem::too_many_requests(detail, retry_after_s(Some(&error))), "throttled")
-            }
-            _ => Self::unavailable(Some(&error)),
-        };
-        Self { error: Some(error.to_string()), ..refusal }
-    }
-}
-
 /// Whole seconds, rounded up: what the store wishes, within bounds.
-fn retry_after_s(error: Option<&PortError>) -> u32 {
-    let wish = error.and_then(|error| error.retry_after).unwrap_or(RETRY_AFTER).min(RETRY_AFTER_MAX);
+fn retry_after_s(error: &PortError) -> u32 {
+    let wish = error.retry_after.unwrap_or(RETRY_AFTER).min(RETRY_AFTER_MAX);
     u32::try_from(wish.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
@@ -103,11 +95,10 @@ mod tests {
     #[test]
     fn retry_after_is_whole_seconds_within_bounds() {
         let error = || PortError::new(PortErrorKind::Throttled, "stream.append", "full");
-        assert_eq!(retry_after_s(None), 1);
-        assert_eq!(retry_after_s(Some(&error())), 1);
+        assert_eq!(retry_after_s(&error()), 1);
         for (wish_ms, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_500, 60), (3_600_000, 60)] {
             let error = error().retry_after(Duration::from_millis(wish_ms));
-            assert_eq!(retry_after_s(Some(&error)), seconds, "{wish_ms} ms");
+            assert_eq!(retry_after_s(&error), seconds, "{wish_ms} ms");
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod json;
 pub mod level;
 pub mod limits;
 pub mod outcome;
+pub mod overflow;
 pub mod problem;
 pub mod record;
 pub mod rejection;

@@ -221,6 +221,10 @@ pub const REFUSED_VERSIONS_MAX: usize = 4;
 pub const DEAD_LETTERS_BATCH_MAX: usize = 500;
 /// Bytes of a dead letter's reason.
 pub const DEAD_LETTER_DETAIL_BYTES_MAX: usize = 1024;
+/// A consumer marks how far it is at least this often, a store that fails aside: an object a minute for each shard.
+pub const MARK_INTERVAL: Duration = Duration::from_secs(60);
+/// Shards whose marks one worker remembers; beyond it they are read again.
+pub const MARKED_SHARDS_MAX: usize = 1000;
 /// Concurrent batches of one shard unless told otherwise (Lambda: 1).
 pub const PARALLELIZATION: usize = 1;
 /// Most concurrent batches of one shard (Lambda: 10).
@@ -254,8 +258,13 @@ pub const SEARCH_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const SEARCH_FUNCTIONS_COUNTED_MAX: u32 = 10_000;
 /// Bytes that one aggregation may take.
 pub const SEARCH_AGGREGATION_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Time given to the stream to take one record before the sender hears 503.
-pub const APPEND_TIMEOUT: Duration = Duration::from_millis(700);
+/// Time in which a sender has its answer: the Go agent gives up after 1 s.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(800);
+/// Time given to the stream to take one record, after which it goes to the overflow store. It has less if what comes before
+/// took longer than is left of [`ANSWER_TIMEOUT`] beside [`OVERFLOW_TIMEOUT`].
+pub const APPEND_TIMEOUT: Duration = Duration::from_millis(400);
+/// Time given to the overflow store to take one record before the sender hears 503.
+pub const OVERFLOW_TIMEOUT: Duration = Duration::from_millis(300);
 
 // ---- AWS ------------------------------------------------------------------------------------------------------
 
@@ -529,3 +538,24 @@ pub const LEDGER_DATABASE: &str = "tributary";
 pub const ISSUER: &str = "tributary";
 /// Characters of a wrong value that are shown with what is wrong with it.
 pub const SETTING_SHOWN_CHARACTERS_MAX: usize = 64;
+
+// ---- the custodian ----------------------------------------------------------------------------------------------
+
+/// Batches of a shard that fail one after another, each after the adapter's own retries, before a store counts as out.
+pub const OUTAGE_BATCHES_MIN: u64 = 3;
+/// Age from which on a mark of failure says nothing of now: a failing batch is delivered again within a minute.
+pub const OUTAGE_MARK_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+/// Time from the beginning of an outage to the first probe of the store; doubled with each probe that fails.
+pub const PROBE_DELAY_MIN: Duration = Duration::from_secs(5);
+/// Most of that time: a store that is back is used again within a minute or so.
+pub const PROBE_DELAY_MAX: Duration = Duration::from_secs(60);
+/// Time after which a probe without any batch ends the outage: there is nothing to take, and so nothing to try it with.
+pub const PROBE_IDLE_MAX: Duration = Duration::from_secs(3 * 60);
+/// Marks of one consumer that are looked at: Kinesis has 1,000 shards at most unless asked for more.
+pub const MARKS_MAX: usize = 2000;
+/// Outages whose rows wait for the ledger and are written in one run.
+pub const OUTAGES_PENDING_MAX: usize = 100;
+/// Records drained from the overflow in one append; Kinesis takes 500. Of their objects as many are read at once.
+pub const DRAIN_PAGE_MAX: usize = 100;
+/// Records drained from the overflow in one run: at a page in 150 ms, half a minute.
+pub const DRAIN_RECORDS_MAX: usize = 20_000;

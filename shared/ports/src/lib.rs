@@ -10,6 +10,7 @@ pub mod error;
 pub mod keys;
 pub mod ledger;
 pub mod objects;
+pub mod overflow;
 pub mod search;
 pub mod stream;
 
@@ -21,6 +22,7 @@ pub use error::{PortError, PortErrorKind};
 pub use keys::Keys;
 pub use ledger::Ledger;
 pub use objects::Objects;
+pub use overflow::Overflow;
 pub use search::Search;
 pub use stream::{OperatedStream, Reader, Stream};
 /// The store that a consumer writes to.

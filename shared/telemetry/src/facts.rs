@@ -11,7 +11,7 @@ use crate::{Facts, Metrics};
 pub struct CollectorFacts {
     /// The answer's status.
     pub status: u16,
-    /// Why this status: `accepted`, `unauthorized`, `too-large`, ...; one of a fixed set, since it becomes a label.
+    /// Why this status: `accepted`, `overflowed`, `unauthorized`, `too-large`, ...; one of a fixed set, since it becomes a label.
     pub reason: &'static str,
     /// The project of the token, if it was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,7 +20,8 @@ pub struct CollectorFacts {
     pub body_bytes: usize,
     /// From the request's arrival to its answer.
     pub duration_us: u64,
-    /// The bad luck behind a 429 or 503, which the answer does not show. Cut in the log.
+    /// The bad luck behind a 429 or 503, or behind a 200 for a record that went to the overflow; the answer does not show
+    /// it. Cut in the log.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "cut")]
     pub error: Option<String>,
 }
@@ -28,8 +29,9 @@ pub struct CollectorFacts {
 impl Facts for CollectorFacts {
     const EVENT: &'static str = "collector.request";
 
+    /// An acknowledged report whose record the stream refused is an error of ours, though nothing is lost.
     fn level(&self) -> Level {
-        level_of(self.status)
+        if self.error.is_some() { Level::Error } else { level_of(self.status) }
     }
 
     fn count(&self, metrics: &Metrics) {
@@ -145,6 +147,34 @@ impl Facts for QueryFacts {
 
     fn count(&self, metrics: &Metrics) {
         metrics.count_query(self.route, self.status, self.items, self.duration_us);
+    }
+}
+
+/// One run of the custodian.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct CustodianFacts {
+    /// Consumers whose store is out, and what it answers.
+    pub outages: Vec<(Target, &'static str)>,
+    /// Records that went from the overflow into the stream.
+    pub drained: usize,
+    /// Objects of the overflow that are no records; they stay where they are.
+    pub unreadable: usize,
+    /// What could not be done now: bad luck, without customer data.
+    pub errors: Vec<String>,
+}
+
+impl Facts for CustodianFacts {
+    const EVENT: &'static str = "custodian.run";
+
+    fn level(&self) -> Level {
+        let well = self.outages.is_empty() && self.errors.is_empty() && self.unreadable == 0;
+        if well { Level::Info } else { Level::Error }
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        let is_out = |target| self.outages.iter().any(|(out, _)| *out == target);
+        Target::ALL.into_iter().for_each(|target| metrics.set_outage(target, is_out(target)));
+        metrics.count_drained(self.drained);
     }
 }
 

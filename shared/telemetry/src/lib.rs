@@ -12,7 +12,7 @@ use std::io::Write;
 use serde::Serialize;
 use tributary_model::{Level, TimestampMs};
 
-pub use facts::{CollectorFacts, QueryFacts, ReplayFacts, WorkerFacts};
+pub use facts::{CollectorFacts, CustodianFacts, QueryFacts, ReplayFacts, WorkerFacts};
 pub use metrics::Metrics;
 
 /// The media type of [`Telemetry::prometheus`].

@@ -38,6 +38,8 @@ pub struct Metrics {
     findings: Family<[(&'static str, &'static str); 1], Counter>,
     consumer_lag: Family<[(&'static str, String); 2], Seconds>,
     consumer_running: Family<Consumer, Gauge>,
+    outage: Family<Consumer, Gauge>,
+    overflow_drained: Counter,
     search_documents: Gauge,
     stream_bytes: Gauge,
     directory_age: Seconds,
@@ -101,6 +103,8 @@ impl Metrics {
                 "consumer_running",
                 "1 while a consumer takes batches, 0 while it is paused",
             ),
+            outage: registered(r, "outage", "1 while a consumer's store is out, as the custodian last saw it"),
+            overflow_drained: registered(r, "overflow_drained", "Records that went from the overflow into the stream"),
             search_documents: registered(r, "search_documents", "Documents in the search index"),
             stream_bytes: registered_bytes(r, "stream", "Bytes that the stream keeps"),
             directory_age: registered_seconds(r, "directory_age", age),
@@ -161,6 +165,14 @@ impl Metrics {
     /// Whether a consumer takes batches, or is paused.
     pub fn set_consumer_running(&self, consumer: Target, running: bool) {
         self.consumer_running.get_or_create(&[("consumer", consumer.as_str())]).set(i64::from(running));
+    }
+
+    pub(crate) fn set_outage(&self, consumer: Target, is_out: bool) {
+        self.outage.get_or_create(&[("consumer", consumer.as_str())]).set(i64::from(is_out));
+    }
+
+    pub(crate) fn count_drained(&self, records: usize) {
+        self.overflow_drained.inc_by(as_u64(records));
     }
 
     /// Documents in the search index.

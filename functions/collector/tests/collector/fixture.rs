@@ -1,5 +1,6 @@
 //! A collector for one test, with a project, its tokens, and a stream that can be made to fail.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -17,8 +18,9 @@ use tributary_embedded::objects::FileObjects;
 use tributary_model::directory::OBJECT_KEY;
 use tributary_model::{AccountId, Directory, ProjectId, Region, RetentionClass, TimestampMs};
 use tributary_pipeline::unpack::{Unpacked, unpack};
+use tributary_ports::objects::{Condition, Etag, Object};
 use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId};
-use tributary_ports::{Keys as _, PortError, Stream};
+use tributary_ports::{Keys as _, Objects, Overflow, PortError, Stream};
 
 /// 2026-11-21T18:05:00.000Z, some minutes after the captures were taken.
 pub(crate) const NOW: TimestampMs = TimestampMs(1_795_284_300_000);
@@ -62,12 +64,48 @@ impl Stream for Recorder {
     }
 }
 
+/// The overflow's objects.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    objects: Mutex<BTreeMap<String, Bytes>>,
+    fate: Mutex<Fate>,
+}
+
+#[async_trait]
+impl Objects for Shelf {
+    async fn put(&self, key: &str, bytes: Bytes, _: Condition) -> Result<Etag, PortError> {
+        let fate = *self.fate.lock().expect("no panic");
+        match fate {
+            Fate::Fails(error) => return Err(error()),
+            Fate::NeverAnswers => std::future::pending().await,
+            Fate::Stores => {}
+        }
+        self.objects.lock().expect("no panic").insert(key.to_owned(), bytes);
+        Ok(Etag("x".into()))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Object>, PortError> {
+        let bytes = self.objects.lock().expect("no panic").get(key).cloned();
+        Ok(bytes.map(|bytes| Object { bytes, etag: Etag("x".into()) }))
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+        unreachable!("the collector only puts")
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), PortError> {
+        unreachable!("the collector only puts")
+    }
+}
+
 pub(crate) struct Fixture {
     collector: Collector,
     keys: Arc<KeyFile>,
     pub(crate) objects: Arc<FileObjects>,
     directories: Arc<DirectoryCache>,
     stream: Arc<Recorder>,
+    shelf: Arc<Shelf>,
+    overflow: Overflow,
     _folder: TempDir,
 }
 
@@ -91,8 +129,11 @@ impl Fixture {
         let stream = Arc::new(Recorder::default());
         let directories = DirectoryCache::new(objects.clone(), OBJECT_KEY);
         let region = Region::new("eu-west-1").expect("a region");
-        let collector = Collector::new(Authority::new(Arc::clone(&directories)), stream.clone(), region);
-        let fixture = Self { collector, keys, objects, directories, stream, _folder: folder };
+        let shelf = Arc::new(Shelf::default());
+        let overflow = Overflow { objects: shelf.clone(), keys: keys.clone() };
+        let authority = Authority::new(Arc::clone(&directories));
+        let collector = Collector::new(authority, stream.clone(), overflow.clone(), region);
+        let fixture = Self { collector, keys, objects, directories, stream, shelf, overflow, _folder: folder };
         fixture.refresh().await;
         fixture
     }
@@ -140,6 +181,23 @@ impl Fixture {
 
     pub(crate) fn let_stream(&self, fate: Fate) {
         *self.stream.fate.lock().expect("no panic") = fate;
+    }
+
+    pub(crate) fn let_overflow(&self, fate: Fate) {
+        *self.shelf.fate.lock().expect("no panic") = fate;
+    }
+
+    /// Takes the records that the overflow holds.
+    pub(crate) async fn take_overflowed(&self) -> BTreeMap<String, Bytes> {
+        let sealed = self.shelf.objects.lock().expect("no panic").clone();
+        let mut records = BTreeMap::new();
+        for (key, sealed) in sealed {
+            let record = self.overflow.read(&key).await.expect("readable").expect("a record");
+            assert!(!sealed.windows(64).any(|part| record.starts_with(part)), "it is sealed");
+            records.insert(key, record);
+        }
+        self.shelf.objects.lock().expect("no panic").clear();
+        records
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Handled {
