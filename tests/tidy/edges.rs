@@ -36,12 +36,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-telemetry",
         ],
     ),
+    ("tributary-custodian", &["tributary-model", "tributary-ports", "tributary-telemetry", "tributary-worker"]),
+    (
+        "tributary-simulation",
+        &[
+            "tributary-access",
+            "tributary-collector",
+            "tributary-custodian",
+            "tributary-model",
+            "tributary-pipeline",
+            "tributary-ports",
+            "tributary-worker",
+        ],
+    ),
     (
         "tributary",
         &[
             "tributary-access",
             "tributary-collector",
             "tributary-config",
+            "tributary-custodian",
             "tributary-embedded",
             "tributary-model",
             "tributary-ports",

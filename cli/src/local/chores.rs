@@ -1,5 +1,5 @@
 //! What has to be done now and then: read the directory again, delete what the stream need not keep, set gauges, write
-//! the log.
+//! the log; and beside it the custodian's runs, of which one may take longer than the others can wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tributary_access::DirectoryCache;
+use tributary_config::LocalSettings;
+use tributary_custodian::Custodian;
 use tributary_embedded::search::TantivySearch;
 use tributary_embedded::stream::FileStream;
 use tributary_model::limits::{LOCAL_CHORES_INTERVAL, LOCAL_DIRECTORY_REFRESH, LOG_FLUSH_INTERVAL};
@@ -23,11 +25,20 @@ use crate::clock;
 pub(super) struct Chores {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    custodian: Option<JoinHandle<()>>,
 }
 
 impl Chores {
-    pub(super) fn start(opened: &Opened, consumers: &Consumers, telemetry: &Arc<Telemetry>) -> Self {
+    pub(super) fn start(
+        opened: &Opened,
+        consumers: &Consumers,
+        telemetry: &Arc<Telemetry>,
+        config: &LocalSettings,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let custodian = consumers.custodian(opened, &config.region);
+        let custodian =
+            custodian.map(|custodian| tokio::spawn(look_after(custodian, Arc::clone(telemetry), stopped.clone())));
         let work = Work {
             directories: Arc::clone(&opened.directories),
             stream: opened.own_stream.clone(),
@@ -36,12 +47,32 @@ impl Chores {
             telemetry: Arc::clone(telemetry),
             complained: None,
         };
-        Self { stop, task: tokio::spawn(work.run(stopped)) }
+        Self { stop, task: tokio::spawn(work.run(stopped)), custodian }
     }
 
     pub(super) async fn stop(self) {
         let _ = self.stop.send(true); // an error means that it has ended
         let _ = self.task.await; // likewise
+        if let Some(custodian) = self.custodian {
+            let _ = custodian.await; // likewise
+        }
+    }
+}
+
+/// The custodian's schedule: a run at once, in case one is overdue, and then one every `LOCAL_CHORES_INTERVAL`. A stop does
+/// not wait for a run's end: the next one goes on where it was.
+async fn look_after(custodian: Custodian, telemetry: Arc<Telemetry>, mut stopped: watch::Receiver<bool>) {
+    let mut schedule = every(LOCAL_CHORES_INTERVAL);
+    loop {
+        let run = async {
+            schedule.tick().await;
+            let now = clock::now();
+            telemetry.emit(now, &custodian.handle(now, rand::random()).await);
+        };
+        tokio::select! {
+            () = told(&mut stopped) => return,
+            () = run => {}
+        }
     }
 }
 

@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use tributary_config::{ConsumerSettings, FunctionName, LocalSettings};
+use tributary_custodian::Custodian;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
-use tributary_model::TimestampMs;
 use tributary_model::limits::CONSUMER_FAILURES_MAX;
+use tributary_model::{Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber};
 use tributary_ports::{Consume, ConsumerState, Control, Keys, Ledger, Objects, Search, Target};
 use tributary_telemetry::{Metrics, Telemetry};
-use tributary_worker::{Sink, Worker};
+use tributary_worker::{Consumer, Sink, Worker};
 
 use super::Opened;
 use crate::clock;
@@ -56,13 +57,26 @@ impl Consumers {
             let keys = Arc::clone(&opened.stores.keys) as Arc<dyn Keys>;
             let (ledger, region) = (Arc::clone(&ledger), config.region.clone());
             let worker = Worker { target: sink, objects, keys, ledger, region };
-            let driven = Driven { worker, telemetry: Arc::clone(telemetry) };
+            let driven = Driven { consumer: Consumer::new(worker), telemetry: Arc::clone(telemetry) };
             let news = opened.own_stream.as_ref().map(|stream| stream.durable());
             let feed = Feed { stream: Arc::clone(&opened.stream), news };
             (target, Poller::start(feed, Arc::new(driven), &control, target, poller_settings(config, target)))
         };
         let pollers = Target::ALL.map(start);
         Ok(Self { running: Some(Arc::new(Running { control, pollers })) })
+    }
+
+    /// What looks after them, if they run.
+    pub(super) fn custodian(&self, opened: &Opened, region: &Region) -> Option<Custodian> {
+        let running = self.running.as_ref()?;
+        Some(Custodian {
+            region: region.clone(),
+            stream: Arc::clone(&opened.stream),
+            objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
+            overflow: opened.overflow(),
+            ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,
+            control: Arc::clone(&running.control) as Arc<dyn Control>,
+        })
     }
 
     /// Whether they come forward; if not, which one does not, and why.
@@ -105,9 +119,9 @@ fn poller_settings(config: &LocalSettings, target: Target) -> PollerSettings {
     PollerSettings { batch_records, window: batch_window, parallelization, ..PollerSettings::default() }
 }
 
-/// A worker with a clock and a log.
+/// A consumer with a clock and a log.
 struct Driven {
-    worker: Worker,
+    consumer: Consumer,
     telemetry: Arc<Telemetry>,
 }
 
@@ -115,7 +129,7 @@ struct Driven {
 impl Consume for Driven {
     async fn consume(&self, batch: Batch) -> Vec<SequenceNumber> {
         let (begun, now) = (Instant::now(), clock::now());
-        let mut handled = self.worker.handle(now, &batch).await;
+        let mut handled = self.consumer.handle(now, &batch).await;
         handled.facts.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.telemetry.emit(now, &handled.facts);
         handled.redeliver

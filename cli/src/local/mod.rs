@@ -18,7 +18,7 @@ use tributary_embedded::search::{SearchSettings, TantivySearch};
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::ProjectId;
 use tributary_model::directory::OBJECT_KEY;
-use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
+use tributary_ports::{Keys, Ledger, Objects, Overflow, Search, Stream};
 use tributary_query::Query;
 use tributary_replay::Replays;
 use tributary_telemetry::Telemetry;
@@ -111,7 +111,7 @@ impl Local {
         let consumers = Consumers::start(&folder, &opened, &telemetry, &config)?;
         let replays = replays::replays(&opened, &config);
         let runners = Runners::start(replays.as_ref(), &telemetry, &config);
-        let chores = Chores::start(&opened, &consumers, &telemetry);
+        let chores = Chores::start(&opened, &consumers, &telemetry, &config);
         let router = Router {
             collector: opened.collector(&config),
             query: opened.query(&config, replays)?,
@@ -203,8 +203,14 @@ impl Opened {
 
     fn collector(&self, config: &LocalSettings) -> Option<Collector> {
         let authority = Authority::new(Arc::clone(&self.directories));
-        let collector = Collector::new(authority, Arc::clone(&self.stream), config.region.clone());
+        let collector = Collector::new(authority, Arc::clone(&self.stream), self.overflow(), config.region.clone());
         config.only.contains(&FunctionName::Collector).then_some(collector)
+    }
+
+    /// What the stream refuses, beside the other objects.
+    fn overflow(&self) -> Overflow {
+        let objects = Arc::clone(&self.stores.objects) as Arc<dyn Objects>;
+        Overflow { objects, keys: Arc::clone(&self.stores.keys) as Arc<dyn Keys> }
     }
 
     fn query(&self, config: &LocalSettings, replays: Option<Arc<Replays>>) -> Result<Option<Query>, Failure> {

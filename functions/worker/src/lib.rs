@@ -11,6 +11,7 @@
 //! actors is told "already there" or "superseded", which are ends as good as "applied"; and a dead letter's object
 //! and row are named by the record, so that writing them again leaves the same letter.
 
+mod consumer;
 mod dead_letters;
 mod endings;
 mod read;
@@ -23,9 +24,10 @@ use std::sync::Arc;
 
 use tributary_model::{Outcome, Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber};
-use tributary_ports::{Keys, Ledger, Objects};
+use tributary_ports::{Keys, Ledger, Objects, PortErrorKind};
 use tributary_telemetry::WorkerFacts;
 
+pub use consumer::{Consumer, Failure, Mark, mark_key, marks_prefix};
 pub use dead_letters::dead_letter_id;
 pub use read::{Foreseen, foresee};
 pub use sink::Sink;
@@ -49,6 +51,8 @@ pub struct Worker {
 pub struct Handled {
     /// The records to redeliver, in the batch's order; none if all were handled.
     pub redeliver: Vec<SequenceNumber>,
+    /// Why the store did not take what was to be written there; none if it was asked and answered.
+    pub failed: Option<PortErrorKind>,
     /// How each record ended, in the batch's order.
     pub outcomes: Vec<Outcome>,
     /// For telemetry. The caller completes `duration_ms`; a handler has no clock.

@@ -8,7 +8,7 @@ use tributary_model::limits::{APPLY_BYTES_MAX, REFUSED_VERSIONS_MAX};
 use tributary_model::{Outcome, Outcomes, Reason, Rejection, ReportId, TimestampMs};
 use tributary_pipeline::plan::{Versioned, WritePlan, plan};
 use tributary_ports::stream::Batch;
-use tributary_ports::{PortError, Upserted};
+use tributary_ports::{PortError, PortErrorKind, Upserted};
 use tributary_telemetry::WorkerFacts;
 
 use crate::endings::Endings;
@@ -27,6 +27,8 @@ pub(crate) struct Run<'a> {
     refused: HashMap<ReportId, usize>,
     /// What keeps records from their end: the first bad luck that was met.
     error: Option<String>,
+    /// What the store answered, if that was bad luck.
+    failed: Option<PortErrorKind>,
 }
 
 /// The write of one id, and the versions that lost to it in the plan.
@@ -39,7 +41,17 @@ struct Written {
 impl<'a> Run<'a> {
     pub(crate) fn new(worker: &'a Worker, now: TimestampMs, batch: &'a Batch, read: Read) -> Self {
         let endings = Endings::new(batch.records.len());
-        Self { worker, now, batch, read, endings, rejected: Vec::new(), refused: HashMap::new(), error: None }
+        Self {
+            worker,
+            now,
+            batch,
+            read,
+            endings,
+            rejected: Vec::new(),
+            refused: HashMap::new(),
+            error: None,
+            failed: None,
+        }
     }
 
     /// Brings all records that can be applied into the store, in as few calls as memory allows: one, mostly.
@@ -52,7 +64,10 @@ impl<'a> Run<'a> {
             let part = self.take_part(&mut waiting);
             match self.apply_part(part).await {
                 Ok(again) => waiting.extend(again),
-                Err(error) => return self.note(error),
+                Err(error) => {
+                    self.failed = Some(error.kind);
+                    return self.note(error);
+                }
             }
         }
     }
@@ -142,7 +157,7 @@ impl<'a> Run<'a> {
             duration_ms: 0,
             error: self.error,
         };
-        Handled { redeliver, outcomes, facts }
+        Handled { redeliver, failed: self.failed, outcomes, facts }
     }
 
     /// The bytes of the record at `position`.

@@ -26,11 +26,11 @@ use tributary_ports::{Keys, Ledger, Objects, PortError, PortErrorKind, Search, U
 use crate::{Handled, Sink, Worker};
 
 /// 2026-11-21T18:01:01.873Z
-pub(super) const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
+pub(crate) const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
 
 /// What goes wrong in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// The call fails and nothing is written.
@@ -79,7 +79,7 @@ fn whole(_: &mut (), _: Fault) {}
 
 /// Both stores: writes by id and version, and the calls as they came.
 #[derive(Default)]
-pub(super) struct Store {
+pub(crate) struct Store {
     written: Mutex<BTreeMap<ReportId, (Version, String)>>,
     refused: Mutex<BTreeMap<(ReportId, Version), String>>,
     dead_letters: Mutex<BTreeMap<String, DeadLetterRow>>,
@@ -89,34 +89,34 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn upserts_fail(&self, faults: &[Fault]) {
+    pub(crate) fn upserts_fail(&self, faults: &[Fault]) {
         self.upserts.set(faults);
     }
 
-    pub(super) fn dead_letter_rows_fail(&self, faults: &[Fault]) {
+    pub(crate) fn dead_letter_rows_fail(&self, faults: &[Fault]) {
         self.rows.set(faults);
     }
 
     /// The store refuses this version, for ever.
-    pub(super) fn refuse(&self, id: ReportId, version: Version) {
+    pub(crate) fn refuse(&self, id: ReportId, version: Version) {
         self.refuse_saying(id, version, "the store does not take this");
     }
 
-    pub(super) fn refuse_saying(&self, id: ReportId, version: Version, detail: &str) {
+    pub(crate) fn refuse_saying(&self, id: ReportId, version: Version, detail: &str) {
         lock(&self.refused).insert((id, version), detail.to_owned());
     }
 
     /// Ids and versions, and what was written, in short.
-    pub(super) fn written(&self) -> BTreeMap<ReportId, (Version, String)> {
+    pub(crate) fn written(&self) -> BTreeMap<ReportId, (Version, String)> {
         lock(&self.written).clone()
     }
 
-    pub(super) fn dead_letters(&self) -> Vec<DeadLetterRow> {
+    pub(crate) fn dead_letters(&self) -> Vec<DeadLetterRow> {
         lock(&self.dead_letters).values().cloned().collect()
     }
 
     /// How many items each upsert had.
-    pub(super) fn calls(&self) -> Vec<usize> {
+    pub(crate) fn calls(&self) -> Vec<usize> {
         lock(&self.calls).clone()
     }
 
@@ -264,31 +264,35 @@ impl Ledger for Store {
 
 /// Objects.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     objects: Mutex<BTreeMap<String, Bytes>>,
     puts: Faults,
 }
 
 impl Shelf {
-    pub(super) fn puts_fail(&self, faults: &[Fault]) {
+    pub(crate) fn puts_fail(&self, faults: &[Fault]) {
         self.puts.set(faults);
     }
 
-    pub(super) fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         lock(&self.objects).keys().cloned().collect()
     }
 
-    pub(super) fn dead_letter(&self, key: &str) -> DeadLetter {
+    pub(crate) fn object(&self, key: &str) -> Bytes {
+        lock(&self.objects)[key].clone()
+    }
+
+    pub(crate) fn dead_letter(&self, key: &str) -> DeadLetter {
         serde_json::from_slice(&lock(&self.objects)[key]).expect("a dead letter")
     }
 }
 
 /// Data keys, each of which it gives out as its own wrapped form, and which it can refuse to give out.
 #[derive(Default)]
-pub(super) struct Keyring(Faults);
+pub(crate) struct Keyring(Faults);
 
 impl Keyring {
-    pub(super) fn data_keys_fail(&self, faults: &[Fault]) {
+    pub(crate) fn data_keys_fail(&self, faults: &[Fault]) {
         self.0.set(faults);
     }
 }
@@ -327,8 +331,9 @@ impl Objects for Shelf {
         self.puts.around(write, whole).map(|()| Etag("x".into()))
     }
 
-    async fn get(&self, _: &str) -> Result<Option<Object>, PortError> {
-        not_asked()
+    async fn get(&self, key: &str) -> Result<Option<Object>, PortError> {
+        let bytes = lock(&self.objects).get(key).cloned();
+        Ok(bytes.map(|bytes| Object { bytes, etag: Etag("x".into()) }))
     }
 
     async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
@@ -342,15 +347,15 @@ impl Objects for Shelf {
 
 /// Everything a worker works with.
 #[derive(Default)]
-pub(super) struct World {
-    pub(super) search: Arc<Store>,
-    pub(super) ledger: Arc<Store>,
-    pub(super) shelf: Arc<Shelf>,
-    pub(super) keys: Arc<Keyring>,
+pub(crate) struct World {
+    pub(crate) search: Arc<Store>,
+    pub(crate) ledger: Arc<Store>,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) keys: Arc<Keyring>,
 }
 
 impl World {
-    pub(super) fn worker(&self, target: Target) -> Worker {
+    pub(crate) fn worker(&self, target: Target) -> Worker {
         let sink = match target {
             Target::Search => Sink::Search(self.search.clone()),
             Target::Ledger => Sink::Ledger(self.ledger.clone()),
@@ -361,12 +366,12 @@ impl World {
     }
 
     /// The record that lies under an object key.
-    pub(super) async fn kept(&self, key: &str) -> Bytes {
+    pub(crate) async fn kept(&self, key: &str) -> Bytes {
         let sealed = STANDARD.decode(self.shelf.dead_letter(key).sealed_record).expect("base64");
         open(&*self.keys, Purpose::DeadLetter, key, &sealed).await.expect("a record")
     }
 
-    pub(super) fn store(&self, target: Target) -> &Store {
+    pub(crate) fn store(&self, target: Target) -> &Store {
         match target {
             Target::Search => &self.search,
             Target::Ledger => &self.ledger,
@@ -375,7 +380,7 @@ impl World {
 }
 
 /// The records as one batch; a record's number is its position.
-pub(super) fn batch(records: &[Bytes]) -> Batch {
+pub(crate) fn batch(records: &[Bytes]) -> Batch {
     let record = |(position, data): (usize, &Bytes)| StreamRecord {
         sequence_number: SequenceNumber(position.to_string().into()),
         partition_key: "key".into(),
@@ -385,7 +390,7 @@ pub(super) fn batch(records: &[Bytes]) -> Batch {
     Batch { shard: ShardId("0".into()), records: records.iter().enumerate().map(record).collect() }
 }
 
-pub(super) fn project() -> ProjectId {
+pub(crate) fn project() -> ProjectId {
     ProjectId::new("shop").expect("a project's name")
 }
 
@@ -397,16 +402,16 @@ fn report(name: &str) -> String {
     )
 }
 
-pub(super) fn id(name: &str) -> ReportId {
+pub(crate) fn id(name: &str) -> ReportId {
     Report::parse(report(name).as_bytes()).expect("a report").id(&project())
 }
 
 /// The record of the request `name`, received `late_ms` after the report's own time.
-pub(super) fn record(name: &str, late_ms: i64) -> Bytes {
+pub(crate) fn record(name: &str, late_ms: i64) -> Bytes {
     record_of(name, late_ms, RetentionClass::DEFAULT, Kind::Report, report(name).as_bytes())
 }
 
-pub(super) fn version(late_ms: i64) -> Version {
+pub(crate) fn version(late_ms: i64) -> Version {
     Version::new(tributary_pipeline::normalize::NORMALIZER, received_at(late_ms))
 }
 
@@ -415,7 +420,7 @@ fn received_at(late_ms: i64) -> TimestampMs {
 }
 
 /// A record of any payload under the id of the request `name`.
-pub(super) fn record_of(name: &str, late_ms: i64, retention: RetentionClass, kind: Kind, payload: &[u8]) -> Bytes {
+pub(crate) fn record_of(name: &str, late_ms: i64, retention: RetentionClass, kind: Kind, payload: &[u8]) -> Bytes {
     let arrival = Arrival {
         project: project(),
         account: AccountId::new("acme").expect("an account's name"),
@@ -428,12 +433,12 @@ pub(super) fn record_of(name: &str, late_ms: i64, retention: RetentionClass, kin
 }
 
 /// The outcome of each record, as far as the answer tells: redelivered or not, and how many of each.
-pub(super) fn counted(handled: &Handled) -> Vec<(Outcome, u64)> {
+pub(crate) fn counted(handled: &Handled) -> Vec<(Outcome, u64)> {
     let outcomes = handled.facts.outcomes;
     Outcome::ALL.into_iter().map(|outcome| (outcome, outcomes.of(outcome))).filter(|(_, count)| *count > 0).collect()
 }
 
 /// The positions to redeliver.
-pub(super) fn redelivered(handled: &Handled) -> Vec<usize> {
+pub(crate) fn redelivered(handled: &Handled) -> Vec<usize> {
     handled.redeliver.iter().map(|number| number.0.parse().expect("a position")).collect()
 }

@@ -2,5 +2,5 @@
 
 mod cases;
 mod dead_letters;
-mod doubles;
+pub(crate) mod doubles;
 mod histories;
