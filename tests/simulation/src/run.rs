@@ -1,0 +1,203 @@
+//! One seed, from the beginning of its world to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tributary_access::{Authority, DirectoryCache};
+use tributary_collector::Collector;
+use tributary_custodian::Custodian;
+use tributary_model::{Region, ReportId, Target};
+
+use crate::bug::Bug;
+use crate::end;
+use crate::invariant::{Invariant, Violation};
+use crate::mapping::Mapping;
+use crate::ports::control::MemoryControl;
+use crate::random::Random;
+use crate::sender::{Senders, credentials};
+use crate::stores::Stores;
+use crate::story::About;
+use crate::weather::Weather;
+use crate::world::{Process, World, lock};
+
+/// Virtual time in which all must be well after the last trouble.
+const RECOVERY_HOURS: u64 = 3;
+
+/// How a seed's world ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// What was not true, if something was not.
+    pub violation: Option<Violation>,
+    /// Reports that were acknowledged.
+    pub acknowledged: usize,
+    /// The same for two runs of a seed.
+    pub fingerprint: u64,
+}
+
+/// Runs the world of `seed`, with the bug switched in.
+#[must_use]
+pub fn run(seed: u64, bug: Option<Bug>) -> Ended {
+    in_world(seed, bug, false, |_, ended| ended)
+}
+
+/// The same, and the story of what happened: the world's events, and those of the report that shows the violation or that
+/// is asked for.
+#[must_use]
+pub fn tell(seed: u64, bug: Option<Bug>, id: Option<ReportId>) -> (Ended, String) {
+    in_world(seed, bug, true, |world, ended| {
+        let id = ended.violation.as_ref().and_then(|violation| violation.id).or(id);
+        let story = world.story(id);
+        (ended, story)
+    })
+}
+
+#[expect(clippy::expect_used, reason = "the simulation is test code")]
+fn in_world<A>(seed: u64, bug: Option<Bug>, told: bool, answer: impl FnOnce(&World, Ended) -> A) -> A {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime of one thread").block_on(async {
+        let mut random = Random::new(seed);
+        let trouble = random.spread_millis(20_000..600_000);
+        let weather = Weather::of(&mut random, trouble);
+        let world = World::new(random, weather, bug, told);
+        world.tell_weather();
+        let acknowledged = live(&world, trouble).await;
+        let ended = Ended { violation: world.violation(), acknowledged, fingerprint: world.fingerprint() };
+        answer(&world, ended)
+    })
+}
+
+/// The world from its beginning to its end; answers how many reports were acknowledged.
+async fn live(world: &Arc<World>, trouble: Duration) -> usize {
+    let stores = Stores::new(world);
+    stores.objects.place(tributary_model::directory::OBJECT_KEY, credentials().directory.clone());
+    let control = MemoryControl::new(Arc::clone(world));
+    let mappings = Target::ALL.map(|consumer| Mapping::new(world, &stores, &control, consumer));
+    for mapping in &mappings {
+        tokio::spawn(Arc::clone(mapping).run());
+    }
+    tokio::spawn(custodian(Arc::clone(world), Arc::clone(&stores), Arc::clone(&control)));
+    let senders = Arc::new(Senders {
+        world: Arc::clone(world),
+        collector: collector(world, &stores),
+        stream: Arc::clone(&stores.stream),
+        overflow: Arc::clone(&stores.overflow),
+        sent: std::sync::Mutex::default(),
+    });
+    let mut sending = send(world, &senders, trouble);
+    let resharding = tokio::spawn(reshard(Arc::clone(world), Arc::clone(&stores), trouble));
+    world.pass(trouble).await;
+    resharding.abort();
+    world.calm();
+    while world.violation().is_none() && sending.join_next().await.is_some() {}
+    recover(world, &stores, &control, &mappings).await;
+    if world.violation().is_none() {
+        end::check(world, &stores, &senders).await;
+    }
+    let sent = lock(&senders.sent);
+    sent.values().filter(|sent| sent.acknowledged).count()
+}
+
+/// The custodian's schedule: every few seconds, as in the local program, or every minute, as on AWS; now and then it is
+/// missed. One run at a time.
+async fn custodian(world: Arc<World>, stores: Arc<Stores>, control: Arc<MemoryControl>) {
+    let interval = world.draw(|random| random.one_of(&[5, 60])).unwrap_or(60);
+    loop {
+        tokio::time::sleep(Duration::from_secs(interval)).await;
+        if world.draw(|random| random.percent(10.0)) {
+            continue;
+        }
+        let custodian = Custodian {
+            region: Region::local(),
+            stream: stores.stream.clone(),
+            objects: stores.objects.clone(),
+            overflow: stores.overflow(),
+            ledger: stores.ledger.clone(),
+            control: control.clone(),
+        };
+        let (now, chance) = (world.now(), world.draw(|random| random.below(100)));
+        let run = async move { custodian.handle(now, chance as f64 / 100.0).await };
+        if let Ok(facts) = world.start(Process::Custodian, run).await
+            && (!facts.outages.is_empty() || facts.drained > 0 || !facts.errors.is_empty())
+        {
+            world.tell("custodian", About::All, || {
+                let outages = &facts.outages;
+                format!("outages {outages:?}, drained {}, errors {:?}", facts.drained, facts.errors)
+            });
+        }
+    }
+}
+
+fn collector(world: &Arc<World>, stores: &Arc<Stores>) -> Arc<Collector> {
+    let directories = DirectoryCache::new(stores.objects.clone(), tributary_model::directory::OBJECT_KEY);
+    let authority = Authority::new(Arc::clone(&directories));
+    tokio::spawn(refresh(Arc::clone(world), directories));
+    Arc::new(Collector::new(authority, stores.stream.clone(), stores.overflow(), Region::local()))
+}
+
+/// Keeps the directory fresh, as a collector's own program does.
+async fn refresh(world: Arc<World>, directories: Arc<DirectoryCache>) {
+    loop {
+        let refreshed = directories.refresh(world.now()).await;
+        let pause = if refreshed.is_ok() { 60 } else { 1 };
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+}
+
+fn send(world: &Arc<World>, senders: &Arc<Senders>, trouble: Duration) -> JoinSet<()> {
+    let trouble_ms = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
+    let mut sending = JoinSet::new();
+    let count = world.draw(|random| 1 + random.below(40));
+    for number in 0..count {
+        let at = world.draw(|random| random.millis(0..trouble_ms));
+        sending.spawn(Arc::clone(senders).invocation(number, at));
+    }
+    for number in 0..world.draw(|random| random.below(3)) {
+        let at = world.draw(|random| random.millis(0..trouble_ms));
+        sending.spawn(Arc::clone(senders).smuggler(at, number));
+    }
+    sending
+}
+
+/// Splits and merges shards, for as long as there is trouble.
+async fn reshard(world: Arc<World>, stores: Arc<Stores>, trouble: Duration) {
+    let trouble_ms = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
+    let count = world.draw(|random| random.below(4));
+    let mut times: Vec<Duration> = (0..count).map(|_| world.draw(|random| random.millis(0..trouble_ms))).collect();
+    times.sort();
+    for at in times {
+        tokio::time::sleep(at.saturating_sub(world.elapsed())).await;
+        stores.stream.reshard();
+    }
+}
+
+/// Waits until all is well.
+async fn recover(world: &World, stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping>]) {
+    let deadline = world.elapsed() + Duration::from_secs(RECOVERY_HOURS * 60 * 60);
+    loop {
+        let waits = waiting_for(stores, control, mappings);
+        let Some(what) = waits else {
+            world.tell("world", About::All, || "all is well".to_owned());
+            return;
+        };
+        if world.violation().is_some() {
+            return;
+        }
+        if world.elapsed() >= deadline {
+            return world.violated(Invariant::EverythingResumes, None, format!("after {RECOVERY_HOURS} hours {what}"));
+        }
+        world.pass(Duration::from_secs(1)).await;
+    }
+}
+
+fn waiting_for(stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping>]) -> Option<String> {
+    let paused = Target::ALL.into_iter().find(|target| !control.runs(*target));
+    let paused = paused.map(|target| format!("{} is still paused", target.as_str()));
+    let late = mappings.iter().find(|mapping| !mapping.has_caught_up());
+    let late = late.map(|mapping| format!("{} has not caught up", mapping.consumer.as_str()));
+    let undrained = stores.overflow.keys().len();
+    let undrained = (undrained > 0).then(|| format!("the overflow still holds {undrained} records"));
+    let outages = stores.objects.keys().iter().filter(|key| key.starts_with("outages/")).count();
+    let outages = (outages > 0).then(|| format!("{outages} outages have not ended, or have no row"));
+    paused.or(late).or(undrained).or(outages)
+}
