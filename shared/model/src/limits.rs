@@ -1,9 +1,17 @@
 //! Every limit of Tributary, in one place. Sizes are bytes, times are as their names say.
 
+mod custodian;
+mod invocation;
+mod load;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::level::Level;
+
+pub use custodian::*;
+pub use invocation::*;
+pub use load::*;
 
 // ---- a request ------------------------------------------------------------------------------------------------
 
@@ -91,42 +99,6 @@ pub const REQUEST_ID_BYTES_MAX: usize = 256;
 pub const REPORT_AGE_MAX: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// A report's timestamp may lie this far after its arrival (clocks differ).
 pub const REPORT_AHEAD_MAX: Duration = Duration::from_secs(15 * 60);
-
-// ---- an invocation: normalize removes what is beyond these and says so ------------------------------------------
-
-/// Bytes of an ordinary text field (function name, ARN, log stream ...).
-pub const TEXT_BYTES_MAX: usize = 1024;
-/// Bytes of the URL of an HTTP trace; a longer one is cut.
-pub const URL_BYTES_MAX: usize = 4 * 1024;
-/// Bytes of an error's name; a longer one is cut.
-pub const ERROR_NAME_BYTES_MAX: usize = 512;
-/// Bytes of an error's message; a longer one is cut.
-pub const ERROR_MESSAGE_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of an error's stack; a longer one is cut.
-pub const ERROR_STACK_BYTES_MAX: usize = 64 * 1024;
-/// Custom metrics of an invocation.
-pub const METRICS_MAX: usize = 1000;
-/// Bytes of a metric's name. The agents' documents say 128 characters; event-info paths are longer.
-pub const METRIC_NAME_BYTES_MAX: usize = 512;
-/// Bytes of a metric's text; a longer one is cut. The agents' documents say 1,024 characters and do not hold to it.
-pub const METRIC_TEXT_BYTES_MAX: usize = 8 * 1024;
-/// Labels that a report may bring; the automatic ones that normalize adds come on top.
-pub const LABELS_MAX: usize = 200;
-/// Bytes of a label. The agents enforce 128 characters.
-pub const LABEL_BYTES_MAX: usize = 512;
-/// Marks and measures of an invocation, and of HTTP and database traces each.
-pub const TRACE_ENTRIES_MAX: usize = 1000;
-/// Plugins of an invocation.
-pub const PLUGINS_MAX: usize = 64;
-/// Bytes of all unknown keys of a report together, as JSON.
-pub const UNKNOWN_BYTES_MAX: usize = 64 * 1024;
-/// Time that Lambda can leave to an invocation, and that one can be late: beyond a day it is no deadline. The Go agent
-/// sends -292 years if there is none.
-pub const REMAINING_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// A trace entry may begin this long before or after its invocation, since clocks and rounding differ.
-pub const TRACE_SLACK: Duration = Duration::from_secs(1);
-/// Removed fields listed with an invocation; more are counted only.
-pub const REMOVED_MAX: usize = 50;
 
 // ---- a record -------------------------------------------------------------------------------------------------
 
@@ -491,41 +463,6 @@ pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes of a text in a log line that comes from outside (a store's error); a longer one is cut.
 pub const LOG_TEXT_BYTES_MAX: usize = 1024;
 
-// ---- load -----------------------------------------------------------------------------------------------------
-
-/// Connections of `tributary load` unless told otherwise.
-pub const LOAD_CONNECTIONS: u16 = 16;
-/// Most of them; beyond it the local ports and file descriptors of one process become scarce.
-pub const LOAD_CONNECTIONS_MAX: u16 = 1024;
-/// How long `load` sends unless told otherwise.
-pub const LOAD_DURATION: Duration = Duration::from_secs(10);
-/// Reports per second that `load` can be told to send.
-pub const LOAD_RATE_MAX: u32 = 1_000_000;
-/// Bytes of the smallest report that `load` makes: its names, its times, and a token of 370 bytes.
-pub const LOAD_REPORT_BYTES_MIN: u32 = 1000;
-/// Different reports that `load` sends in turn, each time with new ids and times: twenty for each of its functions.
-pub const LOAD_TEMPLATES: usize = 240;
-/// As many of them there are at least, however large they are.
-pub const LOAD_TEMPLATES_MIN: usize = 24;
-/// Bytes of all of them together, beyond which there are fewer.
-pub const LOAD_TEMPLATES_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The invocations that `load` reports ended at random within so many milliseconds before they are sent.
-pub const LOAD_SPREAD_MS: i64 = 60_000;
-/// Times in a row that a connection of `load` may fail before the collector counts as gone.
-pub const LOAD_ATTEMPTS_MAX: u32 = 3;
-/// Pause between these attempts.
-pub const LOAD_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
-/// Time in which a connection of `load` must be open.
-pub const LOAD_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time in which `load` must have its answer: the longest that an agent waits (Java's, by okhttp's default).
-pub const LOAD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of an answer that `load` reads.
-pub const LOAD_ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Characters of the example that `load`'s summary gives of each kind of error.
-pub const LOAD_EXAMPLE_CHARACTERS_MAX: usize = 160;
-/// How often `load` draws its progress.
-pub const LOAD_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-
 // ---- settings -------------------------------------------------------------------------------------------------
 
 /// Where the local program listens for HTTP unless told otherwise: on this machine alone.
@@ -538,24 +475,3 @@ pub const LEDGER_DATABASE: &str = "tributary";
 pub const ISSUER: &str = "tributary";
 /// Characters of a wrong value that are shown with what is wrong with it.
 pub const SETTING_SHOWN_CHARACTERS_MAX: usize = 64;
-
-// ---- the custodian ----------------------------------------------------------------------------------------------
-
-/// Batches of a shard that fail one after another, each after the adapter's own retries, before a store counts as out.
-pub const OUTAGE_BATCHES_MIN: u64 = 3;
-/// Age from which on a mark of failure says nothing of now: a failing batch is delivered again within a minute.
-pub const OUTAGE_MARK_AGE_MAX: Duration = Duration::from_secs(5 * 60);
-/// Time from the beginning of an outage to the first probe of the store; doubled with each probe that fails.
-pub const PROBE_DELAY_MIN: Duration = Duration::from_secs(5);
-/// Most of that time: a store that is back is used again within a minute or so.
-pub const PROBE_DELAY_MAX: Duration = Duration::from_secs(60);
-/// Time after which a probe without any batch ends the outage: there is nothing to take, and so nothing to try it with.
-pub const PROBE_IDLE_MAX: Duration = Duration::from_secs(3 * 60);
-/// Marks of one consumer that are looked at: Kinesis has 1,000 shards at most unless asked for more.
-pub const MARKS_MAX: usize = 2000;
-/// Outages whose rows wait for the ledger and are written in one run.
-pub const OUTAGES_PENDING_MAX: usize = 100;
-/// Records drained from the overflow in one append; Kinesis takes 500. Of their objects as many are read at once.
-pub const DRAIN_PAGE_MAX: usize = 100;
-/// Records drained from the overflow in one run: at a page in 150 ms, half a minute.
-pub const DRAIN_RECORDS_MAX: usize = 20_000;
