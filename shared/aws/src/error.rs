@@ -74,6 +74,10 @@ const CODES: &[(PortErrorKind, &[&str])] = &[
             "InvalidSecretException",
             "InvalidSignatureException",
             "InvalidToken",
+            // How S3 passes on what KMS refused.
+            "KMS.DisabledException",
+            "KMS.KMSInvalidStateException",
+            "KMS.NotFoundException",
             "KMSAccessDeniedException",
             "KMSDisabledException",
             "KMSInvalidStateException",
@@ -230,7 +234,7 @@ const fn without_credentials(error: &CredentialsError) -> (PortErrorKind, Unansw
 }
 
 /// The first error of type `C` among an error and its causes.
-fn cause<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a C> {
+pub(crate) fn cause<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a C> {
     std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 

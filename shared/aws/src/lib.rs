@@ -3,7 +3,10 @@
 
 mod connector;
 pub mod control;
+pub mod directory;
 mod error;
+pub mod keys;
+pub mod objects;
 pub mod sdk;
 pub mod search;
 pub mod stream;

@@ -3,6 +3,7 @@
 //! Endpoints and credentials are the SDK's own settings (`AWS_ENDPOINT_URL_KINESIS` and the like). A list beside each
 //! kind of settings names the variables that it reads, for those who set them and for the template's test.
 
+use tributary_model::directory::DirectoryPlace;
 use tributary_model::{Level, ProjectId, Region, Target, limits};
 
 use crate::parse::{Reader, arn, bucket, copies, directory, level, name, project, region, stream, target, url};
@@ -35,23 +36,6 @@ pub struct LedgerSettings {
     pub secret: Arn,
     /// The database.
     pub database: String,
-}
-
-/// Where the directory is read (`TRIBUTARY_JWKS`). It is the whole directory, not the key set alone: a function needs the
-/// projects and revocations as well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DirectoryPlace {
-    /// An object in a bucket of the function's own region.
-    Object {
-        /// The bucket.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
-    /// An address that answers GET with it.
-    Url(String),
-    /// A file.
-    File(std::path::PathBuf),
 }
 
 /// The store that a worker writes to.

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tributary_model::directory::DirectoryPlace;
 use tributary_model::limits::SETTING_SHOWN_CHARACTERS_MAX;
 use tributary_model::{Level, ProjectId, Region, Target, duration};
 
-use crate::{Arn, Bucket, DirectoryPlace, FunctionName, Problem, Problems, Variable};
+use crate::{Arn, Bucket, FunctionName, Problem, Problems, Variable};
 
 /// Reads variables, and keeps what is wrong with them until all are read.
 pub(crate) struct Reader<'a> {

@@ -15,8 +15,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use tributary_model::limits::{OBJECT_BYTES_MAX, OBJECT_KEY_BYTES_MAX};
-use tributary_ports::objects::{Condition, Etag, Object, is_key};
+use tributary_model::limits::OBJECT_BYTES_MAX;
+use tributary_ports::objects::{Condition, Etag, Object, check_key, check_size, is_key};
 use tributary_ports::{Objects, PortError, PortErrorKind};
 
 use crate::{blocking, files};
@@ -60,9 +60,7 @@ impl Objects for FileObjects {
     async fn put(&self, key: &str, bytes: Bytes, condition: Condition) -> Result<Etag, PortError> {
         const OPERATION: &str = "objects.put";
         let name = name_of(OPERATION, key)?;
-        if bytes.len() > OBJECT_BYTES_MAX {
-            return Err(too_large(OPERATION, key, bytes.len()));
-        }
+        check_size(OPERATION, key, bytes.len())?;
         self.on_folder(OPERATION, move |folder| put(OPERATION, folder, &name, &bytes, &condition)).await
     }
 
@@ -134,9 +132,7 @@ fn get(operation: &'static str, folder: &Path, name: &str) -> Result<Option<Obje
         opened => opened.map_err(failed())?,
     };
     let size = usize::try_from(file.metadata().map_err(failed())?.len()).unwrap_or(usize::MAX);
-    if size > OBJECT_BYTES_MAX {
-        return Err(too_large(operation, &key_of(name), size));
-    }
+    check_size(operation, &key_of(name), size)?;
     let mut bytes = Vec::with_capacity(size);
     // A file has its size before it has its name, and never another.
     (&file).take(OBJECT_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(failed())?;
@@ -172,15 +168,8 @@ fn lock(folder: &Path) -> io::Result<File> {
 }
 
 fn name_of(operation: &'static str, key: &str) -> Result<String, PortError> {
-    if is_key(key) {
-        return Ok(key.replace('/', "+"));
-    }
-    let detail = format!(
-        "an object's key has 1 to {OBJECT_KEY_BYTES_MAX} bytes, lower-case letters, digits, '-', '_' and '.' in parts \
-         joined by '/', no part empty or beginning with a dot; this one has {} bytes",
-        key.len()
-    );
-    Err(PortError::new(PortErrorKind::Invalid, operation, detail))
+    check_key(operation, key)?;
+    Ok(key.replace('/', "+"))
 }
 
 fn key_of(name: &str) -> String {
@@ -189,11 +178,6 @@ fn key_of(name: &str) -> String {
 
 fn etag_of(bytes: &[u8]) -> Etag {
     Etag(URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes)).into())
-}
-
-fn too_large(operation: &'static str, key: &str, size: usize) -> PortError {
-    let detail = format!("the object {key} has {size} bytes; at most {OBJECT_BYTES_MAX} are allowed");
-    PortError::new(PortErrorKind::Invalid, operation, detail)
 }
 
 #[cfg(test)]

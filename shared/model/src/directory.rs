@@ -3,6 +3,7 @@
 //! It is the authority for what it holds: collectors and workers read it and never ask the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,23 @@ pub struct Directory {
     pub token_keys: BTreeMap<String, TokenKey>,
     /// Revoked tokens, with the end of their validity, after which the entry can go.
     pub revoked: BTreeMap<TokenId, TimestampMs>,
+}
+
+/// Where a function reads the directory. It is the whole directory, not its public keys alone: who may send and what was
+/// revoked stands in it as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectoryPlace {
+    /// An object in a bucket of the function's own region.
+    Object {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+    },
+    /// An address that answers GET with it.
+    Url(String),
+    /// A file.
+    File(PathBuf),
 }
 
 /// A project.

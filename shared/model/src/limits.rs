@@ -392,6 +392,8 @@ pub const FUNCTIONS_MAX: usize = 1000;
 pub const CURSOR_BYTES_MAX: usize = 1024;
 /// Bytes of one object (directory, dead letter): it is written and read whole.
 pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Keys of one page of an object store's list (S3: 1,000).
+pub const OBJECTS_PAGE_MAX: usize = 1000;
 /// Bytes of an object's key: as many as a file's name has in every common file system. S3 would take 1,024.
 pub const OBJECT_KEY_BYTES_MAX: usize = 255;
 
@@ -422,6 +424,14 @@ pub const AUDIT_DETAIL_BYTES_MAX: usize = 16 * 1024;
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Keys that sign or signed tokens, in one key file: one a day for the time in which a token is valid.
 pub const SIGNING_KEYS_MAX: usize = 400;
+/// Uses of one data key: what somebody could open who learned it.
+pub const DATA_KEY_USES_MAX: u32 = 10_000;
+/// Time for which a plaintext data key is kept in memory.
+pub const DATA_KEY_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+/// Unwrapped data keys kept in memory for opening.
+pub const DATA_KEYS_UNWRAPPED_MAX: usize = 100;
+/// Tags of a KMS key (KMS: 50).
+pub const KMS_TAGS_MAX: i32 = 50;
 /// Bytes of a wrapped data key (KMS: 6,144).
 pub const WRAPPED_KEY_BYTES_MAX: usize = 6144;
 /// Bytes of the key file; a key takes some 300.

@@ -41,8 +41,7 @@ pub async fn seal(keys: &dyn Keys, purpose: Purpose, place: &str, plain: &[u8]) 
 /// Opens what was sealed for this purpose and place.
 ///
 /// # Errors
-/// `Invalid` if it was sealed for others or with another store's key, or was changed; otherwise those of
-/// [`Keys::unwrap_key`].
+/// `Invalid` if it was sealed for others or was changed; otherwise those of [`Keys::unwrap_key`].
 pub async fn open(keys: &dyn Keys, purpose: Purpose, place: &str, sealed: &[u8]) -> Result<Bytes, PortError> {
     let invalid = |detail: &'static str| PortError::new(PortErrorKind::Invalid, OPEN, detail);
     let (head, wrapped, encrypted) =

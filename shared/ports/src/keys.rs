@@ -4,7 +4,11 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::PortError;
@@ -27,6 +31,29 @@ pub struct PublicKey {
     pub jwk: serde_json::Value,
     /// Whether [`Keys::sign`] signs with it now.
     pub current: bool,
+}
+
+impl PublicKey {
+    /// The key of a point on P-256, uncompressed (SEC 1, 2.3.3); its id is its thumbprint (RFC 7638). None if `point` is not
+    /// of that form.
+    #[must_use]
+    pub fn es256(point: &[u8], current: bool) -> Option<Self> {
+        let (x, y) = point.strip_prefix(&[4])?.split_at_checked(COORDINATE_BYTES)?;
+        (y.len() == COORDINATE_BYTES).then_some(())?;
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        let kid = thumbprint(&x, &y);
+        let jwk = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "alg": "ES256", "kid": kid, "use": "sig"});
+        Some(Self { kid, jwk, current })
+    }
+}
+
+/// Bytes of each coordinate of a point on P-256.
+const COORDINATE_BYTES: usize = 32;
+
+/// RFC 7638: SHA-256 over the required members, in the order of their names, without a space.
+fn thumbprint(x: &str, y: &str) -> String {
+    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
 }
 
 /// What is sealed. A data key that was made for one purpose is unwrapped for no other.
@@ -100,6 +127,27 @@ pub trait Keys: Send + Sync {
     /// The data key that was wrapped for this purpose.
     ///
     /// # Errors
-    /// `Invalid` if it was wrapped for another purpose or by another key store, or was changed; otherwise bad luck.
+    /// `Invalid` if it was wrapped for another purpose or by another key store, or was changed; `Denied` where the store
+    /// can't tell a stranger's key from one that it may not use; otherwise bad luck.
     async fn unwrap_key(&self, purpose: Purpose, wrapped: &[u8]) -> Result<DataKey, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of RFC 7517, appendix A.1; its thumbprint was computed by hand with Python's `hashlib`.
+    #[test]
+    fn a_thumbprint_is_as_others_compute_it() {
+        let x = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
+        let y = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).expect("base64url");
+        let point = [vec![4], decode(x), decode(y)].concat();
+        let key = PublicKey::es256(&point, true).expect("a key");
+        assert_eq!(key.kid, "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s");
+        assert_eq!((&key.jwk["x"], &key.jwk["y"]), (&json!(x), &json!(y)));
+        for wrong in [&point[1..], &point[..64], &[point.clone(), vec![0]].concat(), &[]] {
+            assert_eq!(PublicKey::es256(wrong, true), None);
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tributary_model::limits::OBJECT_KEY_BYTES_MAX;
+use tributary_model::limits::{OBJECT_BYTES_MAX, OBJECT_KEY_BYTES_MAX};
 
-use crate::PortError;
+use crate::{PortError, PortErrorKind};
 
 /// Names one content of one object; changes whenever the content does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +38,34 @@ pub fn is_key(key: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
     let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed);
     key.len() <= OBJECT_KEY_BYTES_MAX && key.split('/').all(is_part)
+}
+
+/// Refuses what is no key ([`is_key`]), in the words of every adapter.
+///
+/// # Errors
+/// `Invalid` for it.
+pub fn check_key(operation: &'static str, key: &str) -> Result<(), PortError> {
+    if is_key(key) {
+        return Ok(());
+    }
+    let detail = format!(
+        "an object's key has 1 to {OBJECT_KEY_BYTES_MAX} bytes, lower-case letters, digits, '-', '_' and '.' in parts \
+         joined by '/', no part empty or beginning with a dot; this one has {} bytes",
+        key.len()
+    );
+    Err(PortError::new(PortErrorKind::Invalid, operation, detail))
+}
+
+/// Refuses an object of more bytes than `OBJECT_BYTES_MAX`.
+///
+/// # Errors
+/// `Invalid` for it.
+pub fn check_size(operation: &'static str, key: &str, size: usize) -> Result<(), PortError> {
+    if size <= OBJECT_BYTES_MAX {
+        return Ok(());
+    }
+    let detail = format!("the object {key} has {size} bytes; at most {OBJECT_BYTES_MAX} are allowed");
+    Err(PortError::new(PortErrorKind::Invalid, operation, detail))
 }
 
 /// The object store. What a key looks like, [`is_key`] says.

@@ -6,6 +6,7 @@ pub mod fault_proxy;
 mod http;
 pub mod kinesis;
 pub mod ministack;
+pub mod moto;
 pub mod opensearch;
 pub mod process;
 
