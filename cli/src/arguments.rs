@@ -16,7 +16,8 @@ use tributary_model::{AccountId, Day, ProjectId, Region, ReportId, RetentionClas
 
 use crate::load::LoadArguments;
 pub(crate) use repair::{
-    AuditArguments, LedgerCommand, PartArguments, ReplayCommand, ReplayNamed, ReplayStartArguments, Targets,
+    AuditArguments, DeadLetterCommand, LedgerCommand, LetterFilter, PartArguments, ReplayCommand, ReplayNamed,
+    ReplayStartArguments, Targets,
 };
 
 /// Collects telemetry of AWS Lambda functions and finds it again.
@@ -61,7 +62,7 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Lists functions with counts, errors, cold starts and durations.
     Functions(FunctionsArguments),
-    /// Looks at records that could not be stored.
+    /// Looks at records that could not be stored; applies them again, edited or not, or gives them up.
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
     /// Reads the stream again, after a store lost data.
@@ -398,27 +399,6 @@ pub(crate) struct FunctionsArguments {
     pub(crate) output: OutputArguments,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArguments,
-}
-
-/// `tributary dead-letter`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadLetterCommand {
-    /// Lists the project's dead letters: what could not be stored, and why.
-    List {
-        #[command(flatten)]
-        output: OutputArguments,
-        #[command(flatten)]
-        endpoint: EndpointArguments,
-    },
-    /// Shows one, with the record's bytes.
-    Show {
-        /// Its id, as `tributary dead-letter list` shows it.
-        id: String,
-        #[command(flatten)]
-        output: OutputArguments,
-        #[command(flatten)]
-        endpoint: EndpointArguments,
-    },
 }
 
 /// Reads the command line. Without a command, `up` is meant.

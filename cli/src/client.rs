@@ -149,7 +149,20 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.send(Method::POST, path, body.to_string().into()).await
+        self.post_with(path, &[], body).await
+    }
+
+    /// What `POST path?parameters` with this body answers.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        self.send(Method::POST, &target(path, parameters), body.to_string().into()).await
     }
 
     /// What `DELETE path?parameters` answers.

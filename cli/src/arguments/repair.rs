@@ -132,6 +132,106 @@ pub(crate) struct AuditArguments {
     pub(crate) endpoint: EndpointArguments,
 }
 
+/// Which dead letters.
+#[derive(Debug, Args)]
+pub(crate) struct LetterFilter {
+    /// Just this class of error: value, missing, intermittent, too-large, parse, ...
+    #[arg(long)]
+    pub(crate) class: Option<String>,
+    /// Just this reason, as the list shows it.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Just those that this store met.
+    #[arg(long, value_name = "STORE")]
+    pub(crate) target: Option<String>,
+    /// Last seen from then on: a time ago or an instant.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Last seen before then.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+}
+
+impl LetterFilter {
+    /// As parameters of a request.
+    pub(crate) fn parameters(&self) -> Vec<(&str, &str)> {
+        let all = [
+            ("class", &self.class),
+            ("reason", &self.reason),
+            ("target", &self.target),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
+    }
+}
+
+/// `tributary dead-letter`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetterCommand {
+    /// Lists the project's dead letters: what could not be stored, and why.
+    #[command(after_help = "\
+Example:
+  tributary dead-letter list --class value --from 1h")]
+    List {
+        #[command(flatten)]
+        filter: LetterFilter,
+        #[command(flatten)]
+        output: OutputArguments,
+        #[command(flatten)]
+        endpoint: EndpointArguments,
+    },
+    /// Shows one, with the record's bytes and the report in it.
+    Show {
+        /// Its id, as `tributary dead-letter list` shows it.
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+        #[command(flatten)]
+        endpoint: EndpointArguments,
+    },
+    /// Opens its report in $EDITOR and applies what was made of it.
+    Edit {
+        /// Its id.
+        id: String,
+        /// Takes the report from this file instead.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The editor; it is given a file's name.
+        #[arg(long, env = "EDITOR", default_value = "vi")]
+        editor: String,
+        #[command(flatten)]
+        endpoint: EndpointArguments,
+    },
+    /// Applies one again, or all that match.
+    #[command(after_help = "\
+Examples:
+  tributary dead-letter retry 20261121-aaaaaaaaaaaaaaaaaaaaaaaaaa
+  tributary dead-letter retry --all --class intermittent")]
+    Retry {
+        /// Its id.
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All that match.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        #[command(flatten)]
+        filter: LetterFilter,
+        #[command(flatten)]
+        endpoint: EndpointArguments,
+    },
+    /// Gives one up: its bytes are deleted, the reason stays in the audit trail.
+    Discard {
+        /// Its id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        endpoint: EndpointArguments,
+    },
+}
+
 /// `tributary ledger`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {

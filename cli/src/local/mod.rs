@@ -110,7 +110,7 @@ impl Local {
         let telemetry = Arc::new(Telemetry::new(config.log, settings.log));
         let consumers = Consumers::start(&folder, &opened, &telemetry, &config)?;
         let replays = replays::replays(&opened, &config);
-        let runners = Runners::start(replays.as_ref(), &telemetry, &config);
+        let runners = Runners::start(&opened, replays.as_ref(), &telemetry, &config);
         let chores = Chores::start(&opened, &consumers, &telemetry, &config);
         let router = Router {
             collector: opened.collector(&config),

@@ -1,4 +1,4 @@
-//! The replays' runners: as many as [`LOCAL_REPLAY_RUNNERS`], each with a shard under way.
+//! The replays' runners, as many as [`LOCAL_REPLAY_RUNNERS`], each with a shard under way; and the sweep of dead letters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +7,14 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tributary_access::DirectoryCache;
 use tributary_config::{FunctionName, LocalSettings};
-use tributary_model::limits::{LOCAL_REPLAY_RUNNERS, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL};
+use tributary_model::limits::{
+    DEAD_LETTER_SWEEP_INTERVAL, LOCAL_REPLAY_RUNNERS, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL,
+};
 use tributary_model::{Level, TimestampMs};
 use tributary_ports::{Keys, Ledger, Objects, Search};
-use tributary_replay::{Next, Replays, Runner, Stepped};
+use tributary_replay::{Next, Replays, Runner, Stepped, Sweep};
 use tributary_telemetry::{Facts, Metrics, Telemetry};
 
 use super::Opened;
@@ -39,7 +42,12 @@ pub(super) struct Runners {
 
 impl Runners {
     /// Starts them, if replays are to run.
-    pub(super) fn start(replays: Option<&Arc<Replays>>, telemetry: &Arc<Telemetry>, config: &LocalSettings) -> Self {
+    pub(super) fn start(
+        opened: &Opened,
+        replays: Option<&Arc<Replays>>,
+        telemetry: &Arc<Telemetry>,
+        config: &LocalSettings,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let replays = replays.filter(|_| config.only.contains(&FunctionName::Replay));
         // One process has the data folder: a runner of this name that was killed left its shards to this one.
@@ -47,9 +55,16 @@ impl Runners {
             let runner = Runner::new(format!("local-{number}"));
             tokio::spawn(run(Arc::clone(replays), runner, Arc::clone(telemetry), stopped.clone()))
         };
+        let sweeping = replays.map(|replays| Sweeping {
+            replays: Arc::clone(replays),
+            directories: Arc::clone(&opened.directories),
+            retention: config.dead_letter_retention,
+            telemetry: Arc::clone(telemetry),
+        });
+        let sweeping = sweeping.map(|sweeping| tokio::spawn(sweeping.run(stopped.clone())));
         let tasks =
             replays.into_iter().flat_map(|replays| (0..LOCAL_REPLAY_RUNNERS).map(|number| start(replays, number)));
-        Self { tasks: tasks.collect(), stop }
+        Self { tasks: tasks.chain(sweeping).collect(), stop }
     }
 
     /// Lets the pages under way end.
@@ -91,6 +106,28 @@ fn wait(next: Next) -> Duration {
 
 fn until(at: TimestampMs) -> Duration {
     Duration::from_millis(u64::try_from(at.0.saturating_sub(clock::now().0)).unwrap_or_default())
+}
+
+/// Ends the dead letters that have come to an end by themselves.
+struct Sweeping {
+    replays: Arc<Replays>,
+    directories: Arc<DirectoryCache>,
+    retention: Duration,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Sweeping {
+    async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let mut sweep = Sweep::default();
+        while tokio::time::timeout(DEAD_LETTER_SWEEP_INTERVAL, stopped.wait_for(|stop| *stop)).await.is_err() {
+            let now = clock::now();
+            let Ok(directory) = self.directories.current(now) else { continue }; // a chore says so
+            let swept = sweep.step(&self.replays, now, self.retention, directory.projects.keys()).await;
+            if let Err(error) = swept {
+                self.telemetry.emit(now, &RunnerFacts { error: error.to_string() });
+            }
+        }
+    }
 }
 
 /// A step that failed at the object store; it is tried again.

@@ -50,6 +50,8 @@ enum Route<'a> {
     Functions,
     DeadLetters,
     DeadLetter(&'a str),
+    DeadLetterRetry(&'a str),
+    DeadLettersRetry,
     Replays,
     Replay(&'a str),
     ReplayPause(&'a str),
@@ -67,6 +69,8 @@ impl<'a> Route<'a> {
             ["", "v1", "invocations", id] if !id.is_empty() => Self::Invocation(id),
             ["", "v1", "functions"] => Self::Functions,
             ["", "v1", "dead-letters"] => Self::DeadLetters,
+            ["", "v1", "dead-letters", "retry"] => Self::DeadLettersRetry,
+            ["", "v1", "dead-letters", id, "retry"] => Self::DeadLetterRetry(id),
             ["", "v1", "dead-letters", id] if !id.is_empty() => Self::DeadLetter(id),
             ["", "v1", "replays"] => Self::Replays,
             ["", "v1", "replays", id] if !id.is_empty() => Self::Replay(id),
@@ -85,6 +89,8 @@ impl<'a> Route<'a> {
             Self::Functions => "/v1/functions",
             Self::DeadLetters => "/v1/dead-letters",
             Self::DeadLetter(_) => "/v1/dead-letters/{id}",
+            Self::DeadLetterRetry(_) => "/v1/dead-letters/{id}/retry",
+            Self::DeadLettersRetry => "/v1/dead-letters/retry",
             Self::Replays => "/v1/replays",
             Self::Replay(_) => "/v1/replays/{id}",
             Self::ReplayPause(_) => "/v1/replays/{id}/pause",
@@ -106,8 +112,9 @@ impl<'a> Route<'a> {
     const fn methods(&self) -> &'static str {
         match self {
             Self::Replays => "GET, POST",
-            Self::Replay(_) => "GET, DELETE",
+            Self::Replay(_) | Self::DeadLetter(_) => "GET, DELETE",
             Self::ReplayPause(_) | Self::ReplayResume(_) | Self::Receipts => "POST",
+            Self::DeadLetterRetry(_) | Self::DeadLettersRetry => "POST",
             _ => "GET",
         }
     }
@@ -147,8 +154,13 @@ async fn answer(
         Route::Invocations => invocations::list(query, now, caller, parameters).await,
         Route::Invocation(id) => invocations::open(query, caller, id, parameters).await,
         Route::Functions => functions::list(query, now, caller, parameters).await,
-        Route::DeadLetters => dead_letters::list(query, caller, parameters).await,
+        Route::DeadLetters => dead_letters::list(query, now, caller, parameters).await,
+        Route::DeadLetter(id) if request.method() == Method::DELETE => {
+            dead_letters::discard(query, now, caller, id, parameters).await
+        }
         Route::DeadLetter(id) => dead_letters::open(query, caller, id, parameters).await,
+        Route::DeadLetterRetry(id) => dead_letters::retry(query, now, caller, id, body).await,
+        Route::DeadLettersRetry => dead_letters::retry_all(query, now, caller, parameters).await,
         Route::Replays if request.method() == Method::POST => replays::start(query, now, caller, body).await,
         Route::Replays => replays::list(query, caller, parameters).await,
         Route::Replay(id) if request.method() == Method::DELETE => {
@@ -185,6 +197,8 @@ mod tests {
             ("/v1/functions", "/v1/functions"),
             ("/v1/dead-letters", "/v1/dead-letters"),
             ("/v1/dead-letters/record-local-0-7", "/v1/dead-letters/{id}"),
+            ("/v1/dead-letters/record-local-0-7/retry", "/v1/dead-letters/{id}/retry"),
+            ("/v1/dead-letters/retry", "/v1/dead-letters/retry"),
             ("/v1/replays", "/v1/replays"),
             ("/v1/replays/20261121t180101.873z", "/v1/replays/{id}"),
             ("/v1/replays/20261121t180101.873z/pause", "/v1/replays/{id}/pause"),

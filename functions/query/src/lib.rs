@@ -7,6 +7,9 @@
 //! | `GET /v1/functions` | read | the functions of a search, with counts and durations |
 //! | `GET /v1/dead-letters` | operate | a page of dead letters |
 //! | `GET /v1/dead-letters/{id}` | operate | one, with its record's bytes |
+//! | `POST /v1/dead-letters/{id}/retry` | operate | what became of it, applied again, edited or not |
+//! | `POST /v1/dead-letters/retry` | operate | the same for a page of those that match |
+//! | `DELETE /v1/dead-letters/{id}` | operate | it, given up |
 //! | `POST /v1/replays` | operate | a replay or an audit, started |
 //! | `GET /v1/replays` | operate | a page of replays, in the order of their starts |
 //! | `GET /v1/replays/{id}` | operate | one, with how far it is |

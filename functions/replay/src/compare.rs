@@ -7,6 +7,7 @@ use tributary_ports::stream::StreamRecord;
 use tributary_worker::{Foreseen, dead_letter_id, foresee};
 
 use crate::Replays;
+use crate::dead_letter::is_discarded;
 use crate::finding::{Finding, Problem};
 use crate::state::Part;
 
@@ -98,8 +99,9 @@ impl Compared {
     }
 }
 
+/// Whether it is a dead letter, or was one that an operator gave up.
 async fn is_dead_letter(replays: &Replays, id: &str) -> Result<bool, PortError> {
-    Ok(replays.ledger.dead_letter(id).await?.is_some())
+    Ok(replays.ledger.dead_letter(id).await?.is_some() || is_discarded(replays, id).await?)
 }
 
 /// The versions that a store has of these reports, in their order.

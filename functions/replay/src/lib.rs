@@ -42,6 +42,9 @@ use tributary_model::{Region, Target};
 use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
 use tributary_worker::{Sink, Worker};
 
+pub use dead_letter::{
+    OpenedDeadLetter, Redriven, Sweep, discard, edited, read_dead_letter, redrive, redrive_edited, report_of,
+};
 pub use finding::{Finding, FindingsPage, Problem, findings};
 pub use progress::{Progress, ShardProgress, progress};
 pub use receipts::{Receipt, check_receipts};

@@ -7,7 +7,7 @@ use tributary_model::limits::{PAGE_ITEMS, PAGE_ITEMS_MAX};
 use tributary_ports::ledger::{AuditEvent, DeadLetterRow};
 use tributary_ports::{Keys, Ledger, Objects, PortError, PortErrorKind};
 
-use crate::dead_letter::{self, Opened};
+use crate::dead_letter::{OpenedDeadLetter, read_dead_letter};
 use crate::trail::AUDIT;
 
 /// Writes the row of every dead letter whose object is there, and answers how many there are. A row that is there is
@@ -44,7 +44,9 @@ pub async fn restore_dead_letters(
 }
 
 async fn row(objects: &dyn Objects, keys: &dyn Keys, key: &str) -> Result<Option<DeadLetterRow>, PortError> {
-    let Some(Opened { letter, record }) = dead_letter::read(objects, keys, key).await? else { return Ok(None) };
+    let Some(OpenedDeadLetter { letter, record }) = read_dead_letter(objects, keys, key).await? else {
+        return Ok(None);
+    };
     Ok(Some(DeadLetterRow {
         id: letter.id,
         project: letter.project,

@@ -88,6 +88,8 @@ pub struct LocalSettings {
     pub search_commit_interval: Duration,
     /// Records that a replay applies at once.
     pub replay_batch_records: usize,
+    /// How long a dead letter is kept after it was last met.
+    pub dead_letter_retention: Duration,
     /// How the search index is fed.
     pub search: ConsumerSettings,
     /// How the ledger is fed.
@@ -135,6 +137,11 @@ impl LocalSettings {
                 &variable::REPLAY_BATCH_RECORDS,
                 limits::REPLAY_BATCH_RECORDS,
                 size(1..=limits::BATCH_RECORDS_MAX),
+            ),
+            dead_letter_retention: r.read(
+                &variable::DEAD_LETTER_RETENTION,
+                limits::DEAD_LETTER_RETENTION,
+                span(limits::DEAD_LETTER_RETENTION_MIN..=limits::STREAM_RETENTION_MAX),
             ),
             search: consumer(r, Target::Search),
             ledger: consumer(r, Target::Ledger),

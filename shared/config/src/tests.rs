@@ -39,6 +39,7 @@ fn without_variables_everything_has_its_default() {
         stream_shards: limits::STREAM_SHARDS,
         stream_retention: limits::STREAM_RETENTION,
         search_commit_interval: limits::SEARCH_COMMIT_INTERVAL,
+        dead_letter_retention: limits::DEAD_LETTER_RETENTION,
         replay_batch_records: limits::REPLAY_BATCH_RECORDS,
         search: consumer,
         ledger: consumer,

@@ -413,6 +413,16 @@ pub const LEDGER_PROBLEMS_MAX: usize = 20;
 
 // ---- the rows of every ledger ---------------------------------------------------------------------------------
 
+/// Records of one dead letter that are applied again at once; further ones stay with it.
+pub const DEAD_LETTER_RECORDS_MAX: usize = 100;
+/// Dead letters that one request applies again: at some 20 ms for each of their records well within a request's time.
+pub const DEAD_LETTERS_RETRIED_MAX: usize = 50;
+/// Bytes of the reason for which a dead letter is given up.
+pub const DISCARD_REASON_BYTES_MAX: usize = 1024;
+/// How often the local process looks for dead letters that have come to an end by themselves.
+pub const DEAD_LETTER_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Least time for which dead letters can be kept.
+pub const DEAD_LETTER_RETENTION_MIN: Duration = Duration::from_secs(60);
 /// How long a dead letter is kept after it was last met, unless told otherwise.
 pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Bytes of an audit event's detail, as JSON: a page of a thousand lies in memory.

@@ -1,5 +1,6 @@
 //! The read API for one test, with two projects and their tokens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +15,18 @@ use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_embedded::search::{SearchSettings, TantivySearch};
+use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::directory::{OBJECT_KEY, Scope};
 use tributary_model::{
     AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs, TokenId,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::Ledger;
+use tributary_ports::Stream;
 use tributary_ports::contract::search::samples::document;
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
 use tributary_query::{Handled, Query, handle};
+use tributary_replay::Replays;
 use tributary_worker::{Sink, Worker};
 
 /// 2026-11-21T18:05:00.000Z, some minutes after the captures were taken.
@@ -32,6 +36,7 @@ pub(crate) struct Fixture {
     pub(crate) query: Query,
     pub(crate) objects: Arc<FileObjects>,
     pub(crate) ledger: Arc<SqliteLedger>,
+    pub(crate) stream: Arc<FileStream>,
     keys: Arc<KeyFile>,
     directories: Arc<DirectoryCache>,
     /// A read token of `shop`.
@@ -63,6 +68,17 @@ impl Fixture {
         directories.refresh(NOW).await.expect("a directory");
         let authority = Arc::new(Authority::new(directories.clone()));
         let operators = Some(project("shop"));
+        let clock = Clock::new(|| NOW);
+        let stream = FileStream::open(&folder.path().join("stream"), StreamSettings::new(clock)).expect("a stream");
+        let replays = Arc::new(Replays {
+            streams: BTreeMap::from([(Region::local(), stream.clone() as Arc<dyn Stream>)]),
+            retention: Duration::from_secs(7 * 86_400),
+            search: search.clone(),
+            ledger: ledger.clone(),
+            objects: objects.clone(),
+            keys: keys.clone(),
+            batch_records: 100,
+        });
         let query = Query {
             authority,
             search,
@@ -70,10 +86,10 @@ impl Fixture {
             objects: objects.clone(),
             keys: keys.clone(),
             operators,
-            replays: None,
+            replays: Some(replays),
         };
         let reader = String::new();
-        let mut fixture = Self { query, objects, ledger, keys, directories, reader, _folder: folder };
+        let mut fixture = Self { query, objects, ledger, stream, keys, directories, reader, _folder: folder };
         fixture.reader = fixture.token("shop", Scope::Read).await;
         fixture
     }
@@ -120,11 +136,29 @@ impl Fixture {
     }
 
     async fn send_at(&self, now: TimestampMs, method: Method, path: &str, token: Option<&str>) -> Handled {
+        self.send_body(now, method, path, token, Bytes::new()).await
+    }
+
+    pub(crate) async fn send_body(
+        &self,
+        now: TimestampMs,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Bytes,
+    ) -> Handled {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        handle(&self.query, now, request.body(Bytes::new()).expect("a request")).await
+        handle(&self.query, now, request.body(body).expect("a request")).await
+    }
+
+    /// Status and body of what an operate token of the project `name` asks.
+    pub(crate) async fn operate(&self, name: &str, method: Method, path: &str, body: &str) -> (u16, Value) {
+        let token = self.token(name, Scope::Operate).await;
+        let handled = self.send_body(NOW, method, path, Some(&token), body.to_owned().into()).await;
+        (handled.response.status().as_u16(), json(&handled.response))
     }
 
     /// The JSON of a 200 to a read token of `shop`.

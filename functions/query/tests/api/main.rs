@@ -12,3 +12,4 @@ mod dead_letters;
 mod fixture;
 mod pages;
 mod refusals;
+mod replays;

@@ -3,6 +3,7 @@
 
 mod audits;
 mod faults;
+mod letters;
 mod ranges;
 mod runs;
 mod world;

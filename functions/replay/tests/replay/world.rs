@@ -1,6 +1,6 @@
 //! A stream in memory that can be split, and stores on disk, with faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -121,6 +121,8 @@ pub(crate) struct MemorySearch {
     documents: Mutex<BTreeMap<ReportId, Document>>,
     /// Kinds of the failures to come.
     pub(crate) failures: Mutex<Vec<PortErrorKind>>,
+    /// Reports that it does not take.
+    pub(crate) refused: Mutex<BTreeSet<ReportId>>,
 }
 
 impl MemorySearch {
@@ -129,6 +131,9 @@ impl MemorySearch {
     }
 
     fn write(&self, document: Document) -> Upserted {
+        if lock(&self.refused).contains(&document.invocation.id) {
+            return Upserted::Refused("not this one".to_owned());
+        }
         let mut documents = lock(&self.documents);
         let there = documents.get(&document.invocation.id).map(|there| there.version);
         match there {
@@ -350,7 +355,7 @@ pub(crate) fn names(shard: &str, numbers: std::ops::Range<u32>) -> Vec<String> {
     numbers.map(|number| format!("{shard}{number}")).collect()
 }
 
-fn report(name: &str) -> String {
+pub(crate) fn report(name: &str) -> String {
     let timestamp = FIRST.0 - if name == "old" { 5 * 86_400_000 } else { 1000 };
     let function = if name.ends_with('0') { "checkout" } else { "basket" };
     format!(
