@@ -7,9 +7,16 @@ mod program;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 
+use bytes::Bytes;
 use program::{Program, Up, lines, until};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
+use tributary_model::{AccountId, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId};
+use tributary_pipeline::pack::{Arrival, pack};
+use tributary_ports::Stream;
+use tributary_ports::stream::Entry;
 
 /// A program with so many acknowledged reports in both stores, and their receipts.
 fn loaded(count: usize) -> (Program, Up, BTreeSet<String>) {
@@ -38,7 +45,7 @@ fn lose(program: &Program, up: Up, store: &str) -> Up {
     program.up(&[])
 }
 
-fn json(program: &Program, arguments: &[&str]) -> Value {
+fn printed(program: &Program, arguments: &[&str]) -> Value {
     let arguments: Vec<&str> = arguments.iter().copied().chain(["--output", "json"]).collect();
     serde_json::from_str(&program.run(&arguments)).expect("JSON")
 }
@@ -58,9 +65,9 @@ fn a_lost_search_index_is_back_once() {
         audited["findings"].as_array().expect("findings").iter().filter_map(|finding| finding["id"].as_str()).collect();
     assert_eq!(named, receipts.iter().map(String::as_str).collect(), "every lost report is named");
 
-    let foreseen = json(&program, &["replay", "start", "--from", "1h", "--dry-run", "--watch"]);
+    let foreseen = printed(&program, &["replay", "start", "--from", "1h", "--dry-run", "--watch"]);
     assert_eq!(foreseen["counts"]["search"]["applied"], receipts.len());
-    let replayed = json(&program, &["replay", "start", "--from", "1h", "--watch"]);
+    let replayed = printed(&program, &["replay", "start", "--from", "1h", "--watch"]);
     let counts = &replayed["counts"];
     assert_eq!((&replayed["state"], &counts["search"]["applied"]), (&"finished".into(), &receipts.len().into()));
     assert_eq!(counts["ledger"]["already_there"], receipts.len(), "{counts}");
@@ -74,7 +81,7 @@ fn a_lost_search_index_is_back_once() {
     let path = program.data().join("receipts").display().to_string();
     let checked = program.run(&["audit", "--from", "1h", "--receipts", &path]);
     assert_eq!(checked.lines().last(), Some("700 receipts, 0 of them lacking in a store"));
-    let listed = json(&program, &["replay", "list"]);
+    let listed = printed(&program, &["replay", "list"]);
     let states: Vec<&str> =
         listed["items"].as_array().expect("items").iter().filter_map(|item| item["mode"].as_str()).collect();
     assert_eq!(states, ["audit", "dry-run", "apply", "audit"]);
@@ -84,7 +91,7 @@ fn a_lost_search_index_is_back_once() {
 fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
     let (program, up, receipts) = loaded(300);
     let revoked = token(&program);
-    let tokens = |program: &Program| json(program, &["token", "list"])["items"].clone();
+    let tokens = |program: &Program| printed(program, &["token", "list"])["items"].clone();
     let id = tokens(&program)[0]["id"].as_str().expect("an id").to_owned();
     program.run(&["token", "revoke", &id]);
     let before = tokens(&program);
@@ -106,7 +113,7 @@ fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
     let healed = program.run(&["audit", "--from", "1h", "--receipts", &path, "--heal"]);
     assert_eq!(healed.lines().last(), Some("300 receipts, 300 of them lacking in a store"));
     assert_eq!(program.missing_in_ledger(&receipts), 0);
-    let replayed = json(&program, &["replay", "start", "--from", "1h", "--target", "ledger", "--watch"]);
+    let replayed = printed(&program, &["replay", "start", "--from", "1h", "--target", "ledger", "--watch"]);
     assert_eq!(replayed["counts"]["ledger"]["already_there"], receipts.len(), "{replayed}");
     program.run(&["audit", "--from", "1h", "--to", "now"]);
 }
@@ -116,17 +123,90 @@ fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
 fn a_replay_survives_a_kill() {
     let (program, up, receipts) = loaded(1500);
     let up = lose(&program, up, "search");
-    let started = json(&program, &["replay", "start", "--from", "1h", "--rate", "500"]);
+    let started = printed(&program, &["replay", "start", "--from", "1h", "--rate", "500"]);
     let id = started["id"].as_str().expect("an id").to_owned();
     until("some of it is done", || {
-        let status = json(&program, &["replay", "status", &id]);
+        let status = printed(&program, &["replay", "status", &id]);
         status["counts"]["read"].as_u64().filter(|read| *read > 0)
     });
     up.kill();
     let up = program.up(&[]);
-    let done = json(&program, &["replay", "status", &id, "--watch"]);
+    let done = printed(&program, &["replay", "status", &id, "--watch"]);
     let counts = &done["counts"];
     assert_eq!(counts["read"], receipts.len(), "no page is counted twice: {counts}");
     let token = token(&program);
     until("everything is found", || (program.found(&up, &token).len() == receipts.len()).then_some(()));
+}
+
+/// Appends records to the stream of a program that is not running: what no collector would have let in.
+fn append(program: &Program, records: &[Bytes]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let entries = records.iter().map(|data| Entry { partition_key: "poison".into(), data: data.clone() }).collect();
+    runtime.block_on(async {
+        let settings = StreamSettings::new(Clock::new(now));
+        let stream = FileStream::open(&program.data().join("stream"), settings).expect("a stream");
+        stream.append(entries).await.expect("appended");
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no caller who could tell the time")]
+fn now() -> TimestampMs {
+    TimestampMs::from_system(std::time::SystemTime::now())
+}
+
+/// The record of a report that lacks its parts, and what it should have been.
+fn poison() -> (ReportId, Bytes, Value) {
+    let at = now();
+    let report = json!({
+        "processId": "p", "timestamp": at.0, "aws": {"awsRequestId": "mended", "functionName": "checkout"},
+    });
+    let arrival = Arrival {
+        project: ProjectId::new("default").expect("a project"),
+        account: AccountId::new("local").expect("an account"),
+        region: Region::local(),
+        retention: RetentionClass::DEFAULT,
+        token: TokenId::new("t1").expect("a token's id"),
+        received_at: at,
+    };
+    let id = Report::parse(report.to_string().as_bytes()).expect("a report").id(&arrival.project);
+    let record = pack(&arrival, id, Kind::Report, b"[\"no report\"]").expect("a record").encode();
+    (id, record, report)
+}
+
+/// `docs/runbooks/poison-records.md`, as it is written.
+#[test]
+fn poison_is_listed_mended_and_given_up() {
+    let program = Program::new();
+    program.up(&[]).kill();
+    let (id, broken, report) = poison();
+    append(&program, &[Bytes::from_static(b"garbage"), broken]);
+    let up = program.up(&[]);
+    let id = id.to_string();
+    let letters = |arguments: &[&str]| -> Vec<Value> {
+        let all: Vec<&str> = ["dead-letter", "list"].iter().chain(arguments).copied().collect();
+        printed(&program, &all)["items"].as_array().expect("items").clone()
+    };
+    until("both are dead letters of both stores", || {
+        let found = letters(&[]);
+        (found.len() == 2 && found.iter().all(|letter| letter["targets"] == json!(["search", "ledger"]))).then_some(())
+    });
+    let garbage = letters(&["--class", "parse"])[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(letters(&["--class", "value", "--from", "1h"])[0]["id"], id.as_str());
+    assert_eq!(printed(&program, &["dead-letter", "show", &id])["report"], json!(["no report"]));
+    assert!(!program.command(&["dead-letter", "retry", "--all"]).output().expect("it starts").status.success());
+
+    // An editor that is a command: it writes what the report should have been.
+    let mended = program.data().join("mended.json");
+    fs::File::create(&mended).and_then(|mut file| file.write_all(report.to_string().as_bytes())).expect("written");
+    let editor = format!("cp {}", mended.display());
+    let edited = program.run(&["dead-letter", "edit", &id, "--editor", &editor]);
+    assert!(edited.contains("search ledger"), "{edited}");
+    let token = token(&program);
+    until("it is found", || program.found(&up, &token).contains_key(&id).then_some(()));
+    assert_eq!(program.missing_in_ledger(&BTreeSet::from([id])), 0);
+
+    program.run(&["dead-letter", "discard", &garbage, "--reason", "a test's own"]);
+    assert_eq!(letters(&[]), Vec::<Value>::new());
+    // The stream has both as they came: neither is lost.
+    program.run(&["audit", "--from", "1h", "--to", "now"]);
 }

@@ -1,6 +1,7 @@
 //! A page beside what the stores hold of it.
 
 use tributary_model::{Outcome, ProjectId, Record, ReportId, Target, TimestampMs, Version};
+use tributary_pipeline::normalize::NORMALIZER;
 use tributary_pipeline::plan::{Versioned, WritePlan, plan};
 use tributary_ports::PortError;
 use tributary_ports::stream::StreamRecord;
@@ -59,11 +60,9 @@ pub(crate) async fn compare(
             Foreseen::Expired => {}
             Foreseen::Rejected(_) => {
                 compared.end(position, Outcome::DeadLettered);
-                let id = dead_letter_id(&part.region, &part.shard, record);
-                if !is_dead_letter(replays, &id).await? {
-                    let project = Record::decode(&record.data).ok().map(|header| header.project);
-                    compared.find(position, Finding { id, project, target, problem: Problem::Missing });
-                }
+                compared
+                    .findings
+                    .extend(unreadable(replays, part, target, record).await?.map(|found| (position, found)));
             }
         }
     }
@@ -85,6 +84,31 @@ pub(crate) async fn compare(
         }
     }
     Ok(compared)
+}
+
+/// What is wrong with a record that can't be applied: nothing, if it is a dead letter, or was one until its report was
+/// mended and stored.
+async fn unreadable(
+    replays: &Replays,
+    part: &Part,
+    target: Target,
+    record: &StreamRecord,
+) -> Result<Option<Finding>, PortError> {
+    let id = dead_letter_id(&part.region, &part.shard, record);
+    if is_dead_letter(replays, &id).await? {
+        return Ok(None);
+    }
+    let header = Record::decode(&record.data).ok();
+    let expected = header.map(|header| Expected {
+        version: Version::new(NORMALIZER, header.received_at),
+        id: header.id,
+        project: header.project,
+    });
+    let project = expected.as_ref().map(|expected| expected.project.clone());
+    let expected: Vec<(usize, Expected)> = expected.into_iter().map(|expected| (0, expected)).collect();
+    let stored = versions(replays, target, &expected).await?.into_iter().flatten().next();
+    let found = Finding { id, project, target, problem: Problem::Missing };
+    Ok(Some(found).filter(|_| stored.is_none()))
 }
 
 impl Compared {

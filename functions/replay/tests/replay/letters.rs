@@ -65,6 +65,8 @@ async fn an_edited_report_takes_the_place_of_the_first() {
     nothing_is_left(&world).await;
     let events = world.ledger.audit_events(Some(&project()), None, 10).await.expect("events");
     assert_eq!((events[0].action.as_str(), &events[0].subject), ("dead-letter.edit", &row.id));
+    let audit = world.replay(request(Mode::Audit)).await;
+    assert_eq!(audit.counts.found, 0, "the stream has it as it came: {:?}", audit.counts);
 }
 
 #[tokio::test]
