@@ -21,8 +21,8 @@
 //!
 //! # On disk
 //!
-//! `meta.json` is replaced atomically: the count of shards and the salt (fixed), and the first sequence number that no
-//! opening has claimed yet. `lock` is locked while the stream is open. Everything else is segments, named by the number
+//! `meta.json` is replaced atomically: the count of shards and the salt (fixed), the first sequence number that no opening
+//! has claimed yet, and the retention if it was changed. `lock` is locked while the stream is open. Everything else is segments, named by the number
 //! of their first record with 20 digits: `01882464853196324864.log`. All integers are big-endian.
 //!
 //! | a segment | bytes | what |
@@ -90,7 +90,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tributary_model::{TimestampMs, limits};
-use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId, Stream};
+use tributary_ports::stream::{Entry, OperatedStream, Page, Position, Reader, SequenceNumber, Shard, ShardId, Stream};
 use tributary_ports::{PortError, PortErrorKind};
 
 pub use check::{Problem, Report, check};
@@ -105,6 +105,7 @@ use read::{Begin, Wanted};
 /// The file that is locked while the stream is open.
 const LOCK: &str = "lock";
 const OPEN: &str = "stream.open";
+const SET_RETENTION: &str = "stream.set_retention";
 
 /// Tells the time.
 #[derive(Clone)]
@@ -134,7 +135,7 @@ pub struct StreamSettings {
     pub clock: Clock,
     /// Shards of a new stream, 1 to `STREAM_SHARDS_MAX`; one that is there keeps the count it has.
     pub shards: u16,
-    /// How long a record is kept.
+    /// How long a record is kept, unless that was changed while the stream was open ([`OperatedStream::set_retention`]).
     pub retention: Duration,
     /// Bytes at which a segment is closed.
     pub segment_bytes_max: u64,
@@ -255,26 +256,75 @@ impl Stream for FileStream {
     }
 
     async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError> {
-        let horizon = self.shared.log.horizon(self.shared.clock.now());
-        let wanted = Wanted {
-            shard: self.shard(shard)?,
-            begin: begin(from, horizon)?,
-            from: from.clone(),
-            records_max: records_max.min(limits::STREAM_PAGE_RECORDS_MAX),
-            horizon,
-        };
+        read_page(&self.shared, shard, from, records_max).await
+    }
+}
+
+/// A reader has no limits of its own here: a disk knows none.
+#[derive(Debug)]
+struct FileReader(Arc<Shared>);
+
+#[async_trait]
+impl Reader for FileReader {
+    async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError> {
+        read_page(&self.0, shard, from, records_max).await
+    }
+}
+
+#[async_trait]
+impl OperatedStream for FileStream {
+    async fn reader(&self, _: &str) -> Result<Arc<dyn Reader>, PortError> {
+        Ok(Arc::new(FileReader(Arc::clone(&self.shared))))
+    }
+
+    async fn remove_reader(&self, _: &str) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn retention(&self) -> Result<Duration, PortError> {
+        Ok(self.shared.log.retention())
+    }
+
+    async fn set_retention(&self, retention: Duration) -> Result<(), PortError> {
+        let (min, max) = (limits::STREAM_RETENTION_MIN, limits::STREAM_RETENTION_MAX);
+        if !(min..=max).contains(&retention) {
+            let detail = format!("a stream keeps its records for {min:?} to {max:?}, not {retention:?}");
+            return Err(PortError::new(PortErrorKind::Invalid, SET_RETENTION, detail));
+        }
         let shared = Arc::clone(&self.shared);
-        blocking::run("stream.read", move || {
-            read::read(&shared.log, &wanted)
-                .map_err(|error| PortError::new(PortErrorKind::Unavailable, "stream.read", error))
+        blocking::run(SET_RETENTION, move || {
+            let set = shared.log.set_retention(retention);
+            set.map_err(|error| PortError::new(PortErrorKind::Unavailable, SET_RETENTION, error))
         })
         .await
     }
 }
 
-impl FileStream {
+async fn read_page(
+    shared: &Arc<Shared>,
+    shard: &ShardId,
+    from: &Position,
+    records_max: usize,
+) -> Result<Page, PortError> {
+    let horizon = shared.log.horizon(shared.clock.now());
+    let wanted = Wanted {
+        shard: shared.shard(shard)?,
+        begin: begin(from, horizon)?,
+        from: from.clone(),
+        records_max: records_max.min(limits::STREAM_PAGE_RECORDS_MAX),
+        horizon,
+    };
+    let shared = Arc::clone(shared);
+    blocking::run("stream.read", move || {
+        read::read(&shared.log, &wanted)
+            .map_err(|error| PortError::new(PortErrorKind::Unavailable, "stream.read", error))
+    })
+    .await
+}
+
+impl Shared {
     fn shard(&self, id: &ShardId) -> Result<u16, PortError> {
-        (0..self.shared.shards).find(|shard| shard_id(*shard) == *id).ok_or_else(|| {
+        (0..self.shards).find(|shard| shard_id(*shard) == *id).ok_or_else(|| {
             PortError::new(PortErrorKind::NotFound, "stream.read", format!("there is no shard {id} in this stream"))
         })
     }

@@ -97,7 +97,8 @@ pub enum Position {
     At(SequenceNumber),
     /// The first record after this one.
     After(SequenceNumber),
-    /// The first record that arrived at this time or later. The time has come: Kinesis refuses a later one as `Invalid`.
+    /// The first record that arrived at this time or later. The time has come: Kinesis refuses a later one as `Invalid`; and
+    /// since it is told in seconds as a decimal fraction, a record that arrived a millisecond before may come, too.
     AtTime(TimestampMs),
 }
 

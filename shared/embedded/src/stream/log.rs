@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Log {
     dir: PathBuf,
     pub salt: u32,
     bounds: Bounds,
+    /// The retention that holds.
+    retention_ms: AtomicI64,
     pub health: Health,
     segments: Mutex<Vec<Segment>>,
     writer: Mutex<Writer>,
@@ -75,7 +78,15 @@ impl Log {
         let last = segments.last().map_or(0, |segment| segment.index.last);
         let next = meta.claim(last + 1, dir)?;
         let writer = Mutex::new(Writer { active: None, meta: meta.clone() });
-        let log = Self { dir: dir.to_owned(), salt: meta.salt, bounds, health, segments: Mutex::new(segments), writer };
+        let log = Self {
+            dir: dir.to_owned(),
+            salt: meta.salt,
+            bounds,
+            retention_ms: AtomicI64::new(meta.retention_ms.unwrap_or(ms(bounds.retention))),
+            health,
+            segments: Mutex::new(segments),
+            writer,
+        };
         Ok((log, next))
     }
 
@@ -107,7 +118,23 @@ impl Log {
 
     /// Records that arrived before are not served.
     pub(super) fn horizon(&self, now: TimestampMs) -> TimestampMs {
-        now.plus_ms(-ms(self.bounds.retention))
+        now.plus_ms(-self.retention_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn retention(&self) -> Duration {
+        Duration::from_millis(self.retention_ms.load(Ordering::Relaxed).unsigned_abs())
+    }
+
+    /// Changes the retention, durably. The one that the log was opened with is not written down: it goes on to follow
+    /// the settings.
+    pub(super) fn set_retention(&self, retention: Duration) -> io::Result<()> {
+        let mut writer = lock(&self.writer);
+        let mut meta = writer.meta.clone();
+        meta.retention_ms = (retention != self.bounds.retention).then_some(ms(retention));
+        meta.write(&self.dir)?;
+        writer.meta = meta;
+        self.retention_ms.store(ms(retention), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Where to read for the first record numbered `sequence` or more.

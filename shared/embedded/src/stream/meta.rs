@@ -24,6 +24,9 @@ pub(super) struct Meta {
     pub salt: u32,
     /// Every number below may have been used.
     pub unclaimed: u64,
+    /// How long a record is kept, where that was changed while the stream was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_ms: Option<i64>,
 }
 
 impl Meta {
@@ -33,7 +36,7 @@ impl Meta {
         let mut salt = [0; 4];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| io::Error::other("the system gave no random bytes"))?;
         let unclaimed = u64::try_from(now.0).unwrap_or_default().saturating_mul(1 << 20).max(1);
-        Ok(Self { format: FORMAT, shards, salt: u32::from_be_bytes(salt), unclaimed })
+        Ok(Self { format: FORMAT, shards, salt: u32::from_be_bytes(salt), unclaimed, retention_ms: None })
     }
 
     /// Reads the file; none if it is not there.

@@ -114,6 +114,12 @@ async fn it_keeps_to_the_contract_whatever_a_segment_holds() {
         })
         .await;
     }
+    contract::stream::operated(async || {
+        let dir = folder.path().join(made.fetch_add(1, Ordering::SeqCst).to_string());
+        let stream: Arc<dyn OperatedStream> = FileStream::open(&dir, settings(&clock)).unwrap();
+        stream
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -348,6 +354,28 @@ async fn records_leave_the_disk_when_their_retention_ends() {
     assert_eq!(segments(dir.path()), Vec::<PathBuf>::new());
     assert!(append(&stream, "a", "newest").await > new);
     assert_eq!(read_all(&stream).await, ["newest"]);
+}
+
+#[tokio::test]
+async fn a_retention_that_is_changed_keeps_what_is_there_and_survives_a_restart() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let stream = FileStream::open(dir.path(), settings(&clock)).unwrap();
+    append(&stream, "a", "old").await;
+    stream.set_retention(limits::STREAM_RETENTION * 2).await.unwrap();
+    drop(stream);
+    clock.pass(limits::STREAM_RETENTION + Duration::from_secs(1));
+    let stream = FileStream::open(dir.path(), settings(&clock)).unwrap();
+    assert_eq!(stream.retention().await.unwrap(), limits::STREAM_RETENTION * 2);
+    assert_eq!(stream.expire(clock.now()).unwrap(), 0);
+    assert_eq!(read_all(&stream).await, ["old"]);
+
+    stream.set_retention(limits::STREAM_RETENTION).await.unwrap();
+    assert_eq!(read_all(&stream).await, Vec::<String>::new(), "not served though still on disk");
+    assert_eq!(stream.expire(clock.now()).unwrap(), 1);
+    drop(stream);
+    let shorter = StreamSettings { retention: limits::STREAM_RETENTION / 7, ..settings(&clock) };
+    let stream = FileStream::open(dir.path(), shorter).unwrap();
+    assert_eq!(stream.retention().await.unwrap(), limits::STREAM_RETENTION / 7, "the settings hold again");
 }
 
 #[tokio::test]
