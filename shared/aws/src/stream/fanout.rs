@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::primitives::event_stream::EventReceiver;
 use aws_sdk_kinesis::types::error::SubscribeToShardEventStreamError;
 use aws_sdk_kinesis::types::{ShardIteratorType, StartingPosition, SubscribeToShardEvent, SubscribeToShardEventStream};
+use aws_smithy_types::event_stream::RawMessage;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 use tributary_model::limits;
@@ -90,9 +92,11 @@ impl Reader for FanOut {
     async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError> {
         let subscriptions = self.of(shard);
         let mut subscriptions = subscriptions.lock().await;
-        let mut subscription = match subscriptions.current.take() {
-            Some(current) if current.at == *from => current,
-            _ => {
+        // One that stands elsewhere ends here: a shard takes no second one beside it.
+        let current = subscriptions.current.take().filter(|current| current.at == *from);
+        let mut subscription = match current {
+            Some(current) => current,
+            None => {
                 if let Some(free_at) = subscriptions.free_at {
                     sleep_until(free_at).await;
                 }
@@ -110,6 +114,24 @@ impl Reader for FanOut {
     }
 }
 
+/// What a subscription ended with, by the exception that came as its last event.
+fn broken_off(error: &SdkError<SubscribeToShardEventStreamError, RawMessage>) -> PortError {
+    use SubscribeToShardEventStreamError as Exception;
+    let kind = match error.as_service_error() {
+        Some(Exception::ResourceNotFoundException(_)) => PortErrorKind::NotFound,
+        Some(Exception::KmsThrottlingException(_)) => PortErrorKind::Throttled,
+        Some(
+            Exception::KmsAccessDeniedException(_)
+            | Exception::KmsDisabledException(_)
+            | Exception::KmsInvalidStateException(_)
+            | Exception::KmsNotFoundException(_)
+            | Exception::KmsOptInRequired(_),
+        ) => PortErrorKind::Denied,
+        _ => PortErrorKind::Unavailable,
+    };
+    PortError::new(kind, READ, "the subscription broke off")
+}
+
 impl Subscription {
     /// Waits for records, unless some are waiting. False once the subscription has ended.
     async fn receive(&mut self) -> Result<bool, PortError> {
@@ -125,7 +147,7 @@ impl Subscription {
                 Ok(true)
             }
             Ok(Ok(Some(_))) => Ok(true),
-            Ok(Err(_)) => Err(PortError::new(PortErrorKind::Unavailable, READ, "the subscription broke off")),
+            Ok(Err(error)) => Err(broken_off(&error)),
         }
     }
 

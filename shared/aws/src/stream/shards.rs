@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use aws_sdk_kinesis::types::Shard as Listed;
 use tributary_model::limits;
-use tributary_ports::stream::{SequenceNumber, Shard, ShardId};
+use tributary_ports::stream::{Shard, ShardId};
 use tributary_ports::{PortError, PortErrorKind};
 
 use super::KinesisStream;
@@ -35,22 +35,29 @@ impl KinesisStream {
     }
 }
 
-/// A shard's numbers begin behind those of the shards it came from, so their order is the order of descent. A parent
-/// whose retention is over is listed no more, and named by no child.
-fn parents_first(mut listed: Vec<Listed>) -> Vec<Shard> {
-    listed.sort_by_cached_key(|shard| {
-        let first = shard.sequence_number_range.as_ref().map_or("", |range| &range.starting_sequence_number);
-        (SequenceNumber(first.into()), shard.shard_id.clone())
-    });
+/// In the order of the listing, but for children, which wait for what they came from. A parent whose retention is over is
+/// listed no more, and named by no child.
+fn parents_first(listed: Vec<Listed>) -> Vec<Shard> {
     let there: HashSet<String> = listed.iter().map(|shard| shard.shard_id.clone()).collect();
-    let shard = |listed: Listed| Shard {
-        parents: [listed.parent_shard_id, listed.adjacent_parent_shard_id]
-            .into_iter()
-            .flatten()
-            .filter(|parent| there.contains(parent))
-            .map(|parent| ShardId(parent.into()))
-            .collect(),
-        id: ShardId(listed.shard_id.into()),
-    };
-    listed.into_iter().map(shard).collect()
+    let mut waiting: Vec<Shard> = listed.into_iter().map(|listed| shard(listed, &there)).collect();
+    let (mut ordered, mut placed) = (Vec::with_capacity(waiting.len()), HashSet::new());
+    while !waiting.is_empty() {
+        let (ready, rest): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|shard| shard.parents.iter().all(|parent| placed.contains(parent)));
+        if ready.is_empty() {
+            // Shards that descend from one another in a ring are no order at all: as they were listed.
+            ordered.extend(rest);
+            break;
+        }
+        placed.extend(ready.iter().map(|shard| shard.id.clone()));
+        ordered.extend(ready);
+        waiting = rest;
+    }
+    ordered
+}
+
+fn shard(listed: Listed, there: &HashSet<String>) -> Shard {
+    let parents = [listed.parent_shard_id, listed.adjacent_parent_shard_id].into_iter().flatten();
+    let parents = parents.filter(|parent| there.contains(parent)).map(|parent| ShardId(parent.into())).collect();
+    Shard { id: ShardId(listed.shard_id.into()), parents }
 }
