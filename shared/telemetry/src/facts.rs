@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use tributary_model::limits::LOG_TEXT_BYTES_MAX;
 use tributary_model::{Level, Outcome, Outcomes, ProjectId, Target};
 
-use crate::{Embedded, Facts, Metric, Metrics, Unit};
+use crate::{Facts, Metrics};
 
 /// One request to the collector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,10 +28,6 @@ pub struct CollectorFacts {
 
 impl Facts for CollectorFacts {
     const EVENT: &'static str = "collector.request";
-    const EMBEDDED: Option<Embedded> = Some(Embedded {
-        dimension: "reason",
-        metrics: &[Metric::new("body_bytes", Unit::Bytes), Metric::new("duration_us", Unit::Microseconds)],
-    });
 
     /// An acknowledged report whose record the stream refused is an error of ours, though nothing is lost.
     fn level(&self) -> Level {
@@ -50,8 +46,7 @@ pub struct WorkerFacts {
     pub target: Target,
     /// The shard from which the batch came.
     pub shard: Box<str>,
-    /// What became of its records; all record counters come from here. In the log each is a member of its own.
-    #[serde(flatten)]
+    /// What became of its records; all record counters come from here.
     pub outcomes: Outcomes,
     /// Records of the batch; equals the outcomes' total.
     pub records: usize,
@@ -66,21 +61,6 @@ pub struct WorkerFacts {
 
 impl Facts for WorkerFacts {
     const EVENT: &'static str = "worker.batch";
-    const EMBEDDED: Option<Embedded> = Some(Embedded {
-        dimension: "target",
-        metrics: &[
-            Metric::new("records", Unit::Count),
-            Metric::new("bytes", Unit::Bytes),
-            Metric::new("duration_ms", Unit::Milliseconds),
-            Metric::new(Outcome::Applied.as_str(), Unit::Count),
-            Metric::new(Outcome::AlreadyThere.as_str(), Unit::Count),
-            Metric::new(Outcome::Superseded.as_str(), Unit::Count),
-            Metric::new(Outcome::Expired.as_str(), Unit::Count),
-            Metric::new(Outcome::Erased.as_str(), Unit::Count),
-            Metric::new(Outcome::DeadLettered.as_str(), Unit::Count),
-            Metric::new(Outcome::Redelivered.as_str(), Unit::Count),
-        ],
-    });
 
     fn level(&self) -> Level {
         let of = |outcome| self.outcomes.of(outcome);
@@ -160,10 +140,6 @@ pub struct QueryFacts {
 
 impl Facts for QueryFacts {
     const EVENT: &'static str = "query.request";
-    const EMBEDDED: Option<Embedded> = Some(Embedded {
-        dimension: "route",
-        metrics: &[Metric::new("items", Unit::Count), Metric::new("duration_us", Unit::Microseconds)],
-    });
 
     fn level(&self) -> Level {
         level_of(self.status)

@@ -34,8 +34,8 @@ pub struct Faults {
     pub entries_throttled: f64,
     /// Share of entries answered InternalFailure.
     pub entries_failed: f64,
-    /// Whether a shard takes in no more than 1 MB and 1,000 records a second.
-    pub shards_limited: bool,
+    /// What a shard takes in; more is throttled.
+    pub shard_limit: Option<ShardLimit>,
     /// Share of requests answered 500 without effect.
     pub requests_failed: f64,
     /// Share of requests whose connection is dropped before they take effect.
@@ -52,6 +52,20 @@ pub struct Faults {
     pub iterators_expired: f64,
     /// Whether every connection is dropped: the stream is gone.
     pub is_gone: bool,
+}
+
+/// What a shard takes in a second, and at once after a second of rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShardLimit {
+    /// Bytes of keys and data.
+    pub bytes: f64,
+    /// Records.
+    pub records: f64,
+}
+
+impl ShardLimit {
+    /// That of Kinesis.
+    pub const KINESIS: Self = Self { bytes: 1_000_000.0, records: 1000.0 };
 }
 
 /// What the proxy did.

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tributary_aws::stream::KinesisStream;
-use tributary_ports::stream::{Entry, Position, Shard, ShardId, StreamRecord};
+use tributary_ports::stream::{Entry, OperatedStream, Position, Shard, ShardId, StreamRecord};
 use tributary_ports::{PortErrorKind, Stream, contract};
-use tributary_rig::fault_proxy::{FaultProxy, Faults};
+use tributary_rig::fault_proxy::{FaultProxy, Faults, ShardLimit};
 use tributary_rig::kinesis::Kinesis;
 use tributary_rig::process::PATIENCE;
 use tributary_rig::sdk_config;
@@ -48,6 +48,20 @@ async fn it_keeps_to_the_contract_while_a_third_of_all_entries_is_throttled() {
     let counts = proxy.counts();
     let expected = counts.entries / 4..counts.entries / 2;
     assert!(expected.contains(&counts.entries_throttled), "{counts:?}");
+}
+
+/// A fan-out consumer, which gets its records pushed.
+#[tokio::test]
+async fn it_keeps_to_the_contract_of_an_operated_stream() {
+    let kinesis = Kinesis::start().await;
+    let made = AtomicUsize::new(0);
+    contract::stream::operated(async || {
+        let name = format!("operated-{}", made.fetch_add(1, Ordering::SeqCst));
+        kinesis.create(&name, 2).await;
+        let stream: Arc<dyn OperatedStream> = Arc::new(stream(&kinesis.endpoint, &name).await);
+        stream
+    })
+    .await;
 }
 
 /// Records `first..end` under forty keys, so that every shard gets some; a record's data is its number.
@@ -208,14 +222,15 @@ async fn a_shard_that_is_full_takes_the_rest_later() {
     let kinesis = Kinesis::start().await;
     kinesis.create("full", 1).await;
     let proxy = FaultProxy::start(&kinesis.endpoint, SEED).await;
-    proxy.set(Faults { shards_limited: true, ..Faults::default() });
+    // Less than what the peer takes in, so that it is the limit that is met.
+    proxy.set(Faults { shard_limit: Some(ShardLimit { bytes: 1e6, records: 200.0 }), ..Faults::default() });
     let stream = stream(&proxy.endpoint, "full").await;
-    stream.append(entries(0, 2500)).await.expect("an append");
+    stream.append(entries(0, 800)).await.expect("an append");
     let counts = proxy.counts();
     assert!(counts.entries_throttled > 0, "{counts:?}");
     let mut follower = Follower::default();
     follower.catch_up(&stream).await;
-    follower.expect_all(2500);
+    follower.expect_all(800);
 }
 
 #[tokio::test]

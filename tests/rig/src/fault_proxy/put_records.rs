@@ -13,13 +13,10 @@ use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Body, State, ask, forward, operation, respond};
+use super::{Body, ShardLimit, State, ask, forward, operation, respond};
 
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
 const FAILED: &str = "InternalFailure";
-/// Bytes and records that a shard takes in a second; it may have saved up one second's worth.
-const SHARD_BYTES_PER_SECOND: f64 = 1_000_000.0;
-const SHARD_RECORDS_PER_SECOND: f64 = 1000.0;
 /// How long a listing of the open shards is believed.
 const LISTED_FOR: Duration = Duration::from_millis(500);
 
@@ -39,15 +36,14 @@ struct Open {
 
 #[derive(Debug)]
 struct Bucket {
-    bytes: f64,
-    records: f64,
+    left: ShardLimit,
     since: Instant,
 }
 
 pub(super) async fn answer(request: Request<Bytes>, state: &Mutex<State>) -> io::Result<Response<Body>> {
     let mut body: Value = serde_json::from_slice(request.body()).map_err(io::Error::other)?;
     let entries = body["Records"].as_array().cloned().unwrap_or_default();
-    let is_limited = state.lock().unwrap().faults.shards_limited;
+    let is_limited = state.lock().unwrap().faults.shard_limit.is_some();
     let open = if is_limited { open_shards(&request, &body, state).await? } else { Vec::new() };
     let fates: Vec<Option<&str>> = {
         let mut state = state.lock().unwrap();
@@ -90,7 +86,7 @@ async fn open_shards(request: &Request<Bytes>, body: &Value, state: &Mutex<State
         return Ok(open.clone());
     }
     let listed = ask(request, "ListShards", &stream, state).await?;
-    let is_open = |shard: &&Value| shard["SequenceNumberRange"].get("EndingSequenceNumber").is_none();
+    let is_open = |shard: &&Value| shard["SequenceNumberRange"]["EndingSequenceNumber"].is_null();
     let shards = listed["Shards"].as_array().into_iter().flatten().filter(is_open);
     let open: Vec<Open> = shards.filter_map(open_shard).collect();
     state.lock().unwrap().shards.listed.insert(key, (Instant::now(), open.clone()));
@@ -112,7 +108,7 @@ impl State {
             THROTTLED
         } else if self.meets(faults.entries_failed) {
             FAILED
-        } else if faults.shards_limited && !self.shards.take(entry, open, Instant::now()) {
+        } else if faults.shard_limit.is_some_and(|limit| !self.shards.take(entry, open, limit, Instant::now())) {
             THROTTLED
         } else {
             return None;
@@ -128,32 +124,30 @@ impl State {
 
 impl Shards {
     /// Whether the entry's shard takes it in now.
-    fn take(&mut self, entry: &Value, open: &[Open], now: Instant) -> bool {
+    fn take(&mut self, entry: &Value, open: &[Open], limit: ShardLimit, now: Instant) -> bool {
         let key = entry["PartitionKey"].as_str().unwrap_or_default();
         let hash = u128::from_be_bytes(Md5::digest(key.as_bytes()).into());
         let Some(shard) = open.iter().find(|shard| (shard.first..=shard.last).contains(&hash)) else { return true };
         let data = STANDARD.decode(entry["Data"].as_str().unwrap_or_default()).unwrap_or_default();
-        self.buckets.entry(shard.id.clone()).or_insert_with(|| Bucket::full(now)).take(key.len() + data.len(), now)
+        let full = Bucket { left: limit, since: now };
+        self.buckets.entry(shard.id.clone()).or_insert(full).take(key.len() + data.len(), limit, now)
     }
 }
 
 impl Bucket {
-    const fn full(now: Instant) -> Self {
-        Self { bytes: SHARD_BYTES_PER_SECOND, records: SHARD_RECORDS_PER_SECOND, since: now }
-    }
-
     #[expect(clippy::cast_precision_loss, reason = "a record has at most 1 MiB")]
-    fn take(&mut self, bytes: usize, now: Instant) -> bool {
+    fn take(&mut self, bytes: usize, limit: ShardLimit, now: Instant) -> bool {
         let seconds = now.duration_since(self.since).as_secs_f64();
         self.since = now;
-        self.bytes = (self.bytes + seconds * SHARD_BYTES_PER_SECOND).min(SHARD_BYTES_PER_SECOND);
-        self.records = (self.records + seconds * SHARD_RECORDS_PER_SECOND).min(SHARD_RECORDS_PER_SECOND);
+        let ShardLimit { bytes: bytes_left, records: records_left } = &mut self.left;
+        *bytes_left = (*bytes_left + seconds * limit.bytes).min(limit.bytes);
+        *records_left = (*records_left + seconds * limit.records).min(limit.records);
         // A record of the greatest size is a little more than a second's worth.
-        let wanted = (bytes as f64).min(SHARD_BYTES_PER_SECOND);
-        let takes = self.records >= 1.0 && self.bytes >= wanted;
+        let wanted = (bytes as f64).min(limit.bytes);
+        let takes = *records_left >= 1.0 && *bytes_left >= wanted;
         if takes {
-            self.records -= 1.0;
-            self.bytes -= wanted;
+            *records_left -= 1.0;
+            *bytes_left -= wanted;
         }
         takes
     }
@@ -169,10 +163,10 @@ mod tests {
         for (bytes, taken) in [(1, 1000), (99_999, 10)] {
             let (mut shards, now) = (Shards::default(), Instant::now());
             let entry = json!({ "PartitionKey": "k", "Data": STANDARD.encode(vec![0; bytes]) });
-            let count = (0..2000).filter(|_| shards.take(&entry, &open, now)).count();
+            let count = (0..2000).filter(|_| shards.take(&entry, &open, ShardLimit::KINESIS, now)).count();
             assert_eq!(count, taken);
             let later = now + Duration::from_millis(500);
-            let count = (0..2000).filter(|_| shards.take(&entry, &open, later)).count();
+            let count = (0..2000).filter(|_| shards.take(&entry, &open, ShardLimit::KINESIS, later)).count();
             assert_eq!(count, taken / 2, "half of it half a second later");
         }
     }
