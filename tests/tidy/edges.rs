@@ -46,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-model",
             "tributary-pipeline",
             "tributary-ports",
+            "tributary-replay",
             "tributary-worker",
         ],
     ),

@@ -47,11 +47,13 @@ pub enum Bug {
     NeverResume,
     /// An outage of one store pauses both consumers.
     PauseBoth,
+    /// Nobody replays the stream into a store that was restored.
+    NeverReplay,
 }
 
 impl Bug {
     /// All bugs.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AcknowledgeBeforeAppend,
         Self::IgnoreFailedEntries,
         Self::OverflowForgets,
@@ -72,6 +74,7 @@ impl Bug {
         Self::NeverDrain,
         Self::NeverResume,
         Self::PauseBoth,
+        Self::NeverReplay,
     ];
 }
 

@@ -10,6 +10,7 @@ use tributary_custodian::Custodian;
 use tributary_model::{Region, ReportId, Target};
 
 use crate::bug::Bug;
+use crate::disaster::disaster;
 use crate::end;
 use crate::invariant::{Invariant, Violation};
 use crate::mapping::Mapping;
@@ -85,6 +86,9 @@ async fn live(world: &Arc<World>, trouble: Duration) -> usize {
         sent: std::sync::Mutex::default(),
     });
     let mut sending = send(world, &senders, trouble);
+    if let Some((at, lost, target)) = world.draw(|random| restored(random, trouble)) {
+        sending.spawn(disaster(Arc::clone(world), Arc::clone(&stores), at, lost, target));
+    }
     let resharding = tokio::spawn(reshard(Arc::clone(world), Arc::clone(&stores), trouble));
     world.pass(trouble).await;
     resharding.abort();
@@ -157,6 +161,14 @@ fn send(world: &Arc<World>, senders: &Arc<Senders>, trouble: Duration) -> JoinSe
         sending.spawn(Arc::clone(senders).smuggler(at, number));
     }
     sending
+}
+
+/// When a store is restored, how much it loses, and which: in every other world.
+fn restored(random: &mut Random, trouble: Duration) -> Option<(Duration, Duration, Target)> {
+    let trouble_ms = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
+    let target = random.one_of(&Target::ALL)?;
+    let (at, lost) = (random.millis(0..trouble_ms), random.spread_millis(1000..60 * 60 * 1000));
+    random.percent(50.0).then_some((at, lost, target))
 }
 
 /// Splits and merges shards, for as long as there is trouble.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use tributary_model::{Region, ReportId, Target, Version};
-use tributary_ports::Overflow;
+use tributary_model::limits::STREAM_RETENTION;
+use tributary_model::{Region, ReportId, Target, TimestampMs, Version};
+use tributary_ports::{Overflow, Stream};
+use tributary_replay::Replays;
 use tributary_worker::{Sink, Worker};
 
 use crate::ports::keys::MemoryKeys;
@@ -47,6 +49,28 @@ impl Stores {
             keys: self.keys.clone(),
             ledger: self.ledger.clone(),
             region: Region::local(),
+        }
+    }
+
+    /// What replays work with.
+    pub(crate) fn replays(&self) -> Replays {
+        let stream = self.stream.clone() as Arc<dyn Stream>;
+        Replays {
+            streams: [(Region::local(), stream)].into(),
+            retention: STREAM_RETENTION,
+            search: self.search.clone(),
+            ledger: self.ledger.clone(),
+            objects: self.objects.clone(),
+            keys: self.keys.clone(),
+            batch_records: 50,
+        }
+    }
+
+    /// Goes back to what the store held at `at`. (A ledger's dead letters come back from their objects; they stay.)
+    pub(crate) fn restore(&self, target: Target, at: TimestampMs) {
+        match target {
+            Target::Search => lock(&self.search.documents).restore(at),
+            Target::Ledger => lock(&self.ledger.rows).restore(at),
         }
     }
 

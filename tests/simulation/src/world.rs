@@ -26,6 +26,7 @@ pub(crate) enum Process {
     Collector,
     Worker,
     Custodian,
+    Replay,
 }
 
 impl Process {
@@ -34,6 +35,7 @@ impl Process {
             Self::Collector => "collector",
             Self::Worker => "worker",
             Self::Custodian => "custodian",
+            Self::Replay => "replay",
         }
     }
 }

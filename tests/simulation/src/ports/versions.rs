@@ -76,7 +76,6 @@ impl<W: Written> Versions<W> {
     }
 
     /// Goes back to what was held at `at`: a back-up is restored.
-    #[expect(dead_code, reason = "a restore comes with the replay that mends it")]
     pub(crate) fn restore(&mut self, at: TimestampMs) {
         while self.journal.last().is_some_and(|(written_at, ..)| *written_at > at)
             && let Some((_, lies, before)) = self.journal.pop()
