@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tributary_model::{dead_letter, directory};
+use tributary_model::dead_letter;
 
 use crate::{In, Project, finds, holds};
 
@@ -24,8 +24,9 @@ fn expected() -> Vec<(&'static str, &'static str, Value)> {
         ("Ledger", "/DeletionProtection", json!(true)),
         ("Ledger", "/ManageMasterUserPassword", json!(true)),
         ("ObjectsBucket", "/LifecycleConfiguration/Rules/0/Prefix", json!(dead_letter::PREFIX)),
-        ("ObjectsBucket", "/LifecycleConfiguration/Rules/1/Prefix", json!(directory::OBJECT_KEY)),
-        ("ObjectsBucket", "/LifecycleConfiguration/Rules/1/ExpirationInDays", json!(null)),
+        // The directory is in the last rule's scope, which ends old versions only.
+        ("ObjectsBucket", "/LifecycleConfiguration/Rules/2/Prefix", json!(null)),
+        ("ObjectsBucket", "/LifecycleConfiguration/Rules/2/ExpirationInDays", json!(null)),
         ("Trail", "/IsMultiRegionTrail", json!(true)),
         ("Trail", "/EnableLogFileValidation", json!(true)),
     ]
@@ -133,7 +134,7 @@ fn a_store_that_would_not_is_found() {
             (In::Core, "/Ledger/Properties/DeletionProtection", json!(null)),
             (In::Core, "/LedgerInstanceC", json!(null)),
             (In::Core, "/LedgerInstanceB/Properties/AvailabilityZone/Fn::Select/0", json!(0)),
-            (In::Core, "/ObjectsBucket/Properties/LifecycleConfiguration/Rules/1/ExpirationInDays", json!(30)),
+            (In::Core, "/ObjectsBucket/Properties/LifecycleConfiguration/Rules/2/ExpirationInDays", json!(30)),
             (In::Core, "/ObjectsBucket/Properties/LifecycleConfiguration/Rules/0/Prefix", json!("dead/")),
             (In::Core, "/Trail/Properties/AdvancedEventSelectors/1/FieldSelectors/2/NotStartsWith", json!(null)),
             (In::Region, "/OverflowBucket/Properties/BucketName", json!({"Fn::Sub": "overflow-${Stage}"})),

@@ -62,13 +62,15 @@ fn wildcards(value: &Value) -> Vec<String> {
 }
 
 /// The numbers of the lines that hold the text, in quotation marks, and no comment; nor does the line above, if it is a
-/// comment or only names the key. What a denial to everybody names has its reason at its action.
+/// comment or names the key of the list. What a denial to everybody names has its reason at its action.
 fn bare(text: &str, wildcard: &str) -> Vec<usize> {
     let quoted = format!("\"{wildcard}\"");
     let lines: Vec<&str> = text.lines().collect();
     let explained = |index: usize| {
-        let above = index.checked_sub(1).map_or("", |above| lines[above].trim());
-        lines[index].contains(" # ") || above.starts_with('#') || above.contains(": # ")
+        // A list has its reason beside its key.
+        let key =
+            lines[..index].iter().rev().find(|line| !line.trim().starts_with("- !Sub")).map_or("", |line| line.trim());
+        lines[index].contains(" # ") || key.starts_with('#') || key.contains(": # ")
     };
     let bare = |index: &usize| lines[*index].contains(&quoted) && !explained(*index) && !is_condition(lines[*index]);
     (0..lines.len()).filter(bare).filter(|index| !is_denial(&lines, *index)).map(|index| index + 1).collect()

@@ -86,7 +86,7 @@ async fn missing(client: &Client, output: &Output, page: &[ReportId]) -> Result<
     for item in items {
         let has = |name: &str| item.get(name).and_then(Value::as_bool).unwrap_or_default();
         let lacks: Vec<&str> = ["search", "ledger"].into_iter().filter(|store| !has(store)).collect();
-        if lacks.is_empty() || has("dead_letter") {
+        if lacks.is_empty() || has("dead_letter") || has("overflow") {
             continue;
         }
         let id = cell(item, "/id");

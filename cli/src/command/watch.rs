@@ -68,6 +68,9 @@ pub(super) fn show(output: &Output, progress: &Value, form: Form) -> Result<(), 
     };
     let header: Vec<&str> = std::iter::once("store").chain(OUTCOMES.map(|(_, heading)| heading)).collect();
     output.table(&header, targets.iter().map(row).collect())?;
+    if progress.get("overflow").and_then(Value::as_u64).is_some_and(|waiting| waiting > 0) {
+        output.line(format_args!("{} reports wait in the overflow", cell(progress, "/overflow")))?;
+    }
     for shard in shards(progress).filter(|shard| !cell(shard, "/error").is_empty()) {
         output.line(format_args!("{}: {}", cell(shard, "/shard"), cell(shard, "/error")))?;
     }

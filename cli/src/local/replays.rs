@@ -30,6 +30,7 @@ pub(super) fn replays(opened: &Opened, config: &LocalSettings) -> Option<Arc<Rep
         ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,
         objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
         keys: Arc::clone(&opened.stores.keys) as Arc<dyn Keys>,
+        overflows: vec![opened.overflow()],
         batch_records: config.replay_batch_records,
     }))
 }

@@ -23,6 +23,7 @@ mod filter;
 mod finding;
 mod handle;
 mod object;
+mod overflow;
 mod progress;
 mod receipts;
 mod request;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary_model::{Region, Target};
+use tributary_ports::overflow::Overflow;
 use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
 use tributary_worker::{Sink, Worker};
 
@@ -69,6 +71,8 @@ pub struct Replays {
     pub objects: Arc<dyn Objects>,
     /// Seals and opens dead letters.
     pub keys: Arc<dyn Keys>,
+    /// What was acknowledged and is not in a stream yet, of each region.
+    pub overflows: Vec<Overflow>,
     /// Records that are applied at once at most.
     pub batch_records: usize,
 }

@@ -7,6 +7,7 @@ use tributary_ports::stream::ShardId;
 
 use crate::Replays;
 use crate::object::Kept;
+use crate::overflow::waiting;
 use crate::state::{Counts, Part, Replay, ShardState, replay_key, shard_key};
 
 /// A replay with how far it is.
@@ -21,6 +22,8 @@ pub struct Progress {
     pub done: f64,
     /// How long the rest takes if it takes as long as what is behind it, milliseconds; none while nobody can say.
     pub remaining_ms: Option<i64>,
+    /// Of an audit: reports that wait in the overflow, up to `AUDIT_OVERFLOW_MAX`. They are not in the stream yet.
+    pub overflow: Option<usize>,
     /// Each shard.
     pub shards: Vec<ShardProgress>,
 }
@@ -76,7 +79,8 @@ pub(crate) async fn of(replays: &Replays, now: TimestampMs, replay: &Replay) -> 
     let rest = |done: f64| elapsed_ms as f64 * (1.0 - done) / done;
     #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end")]
     let remaining_ms = (done > 0.0 && replay.ended_at.is_none()).then(|| rest(done) as i64);
-    Ok(Progress { replay: replay.clone(), counts, done, remaining_ms, shards })
+    let overflow = if replay.request.mode.names() { Some(waiting(replays).await?.len()) } else { None };
+    Ok(Progress { replay: replay.clone(), counts, done, remaining_ms, overflow, shards })
 }
 
 fn shard(now: TimestampMs, replay: &Replay, part: &Part, state: ShardState) -> ShardProgress {

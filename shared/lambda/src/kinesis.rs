@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tributary_model::TimestampMs;
 use tributary_model::limits::BATCH_RECORDS_MAX;
-use tributary_model::{Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
 
-use crate::EventError;
+use crate::FunctionError;
 
 const EXPECTED: &str = "a Kinesis event";
 
@@ -43,56 +43,41 @@ struct Kinesis<'a> {
     approximate_arrival_timestamp: f64,
 }
 
-/// What a worker is invoked with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchEvent {
-    /// The stream's region.
-    pub region: Region,
-    /// The records, all of one shard.
-    pub batch: Batch,
-}
-
 /// Reads an event whole: one record that can't be read fails it, since nothing of it may be passed over.
 ///
 /// # Errors
 /// If it is no Kinesis event, has no record or more than `BATCH_RECORDS_MAX`, or records of two shards.
-pub fn read(payload: &str) -> Result<BatchEvent, EventError> {
-    let event: Event<'_> = serde_json::from_str(payload).map_err(|error| EventError::json(EXPECTED, &error))?;
-    let first = event.records.first().ok_or_else(|| EventError::new(EXPECTED, "it has no records"))?;
+pub fn read(payload: &str) -> Result<Batch, FunctionError> {
+    let event: Event<'_> = serde_json::from_str(payload).map_err(|error| FunctionError::json(EXPECTED, &error))?;
+    let first = event.records.first().ok_or_else(|| FunctionError::event(EXPECTED, "it has no records"))?;
     if event.records.len() > BATCH_RECORDS_MAX {
         let problem = format!("it has {} records; the limit is {BATCH_RECORDS_MAX}", event.records.len());
-        return Err(EventError::new(EXPECTED, problem));
+        return Err(FunctionError::event(EXPECTED, problem));
     }
-    let (region, shard) = (first.region()?, first.shard()?);
+    let shard = first.shard()?;
     let one_shard = |record: &Record<'_>| record.stream_arn == first.stream_arn && record.shard() == Ok(shard);
     if !event.records.iter().all(one_shard) {
-        return Err(EventError::new(EXPECTED, "its records are of more than one shard"));
+        return Err(FunctionError::event(EXPECTED, "its records are of more than one shard"));
     }
     let shard = ShardId(shard.into());
     let records = event.records.iter().map(Record::record).collect::<Result<_, _>>()?;
-    Ok(BatchEvent { region, batch: Batch { shard, records } })
+    Ok(Batch { shard, records })
 }
 
 impl Record<'_> {
-    /// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`
-    fn region(&self) -> Result<Region, EventError> {
-        let region = self.stream_arn.split(':').nth(3).and_then(|region| Region::new(region).ok());
-        region.ok_or_else(|| EventError::new(EXPECTED, "an eventSourceARN names no region"))
-    }
-
     /// `SHARD:SEQUENCE NUMBER`
-    fn shard(&self) -> Result<&str, EventError> {
+    fn shard(&self) -> Result<&str, FunctionError> {
         let shard = self.event_id.split_once(':').map(|(shard, _)| shard).filter(|shard| !shard.is_empty());
-        shard.ok_or_else(|| EventError::new(EXPECTED, "an eventID names no shard"))
+        shard.ok_or_else(|| FunctionError::event(EXPECTED, "an eventID names no shard"))
     }
 
-    fn record(&self) -> Result<StreamRecord, EventError> {
+    fn record(&self) -> Result<StreamRecord, FunctionError> {
         let Kinesis { partition_key, sequence_number, data, approximate_arrival_timestamp } = &self.kinesis;
         if sequence_number.is_empty() || !sequence_number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(EventError::new(EXPECTED, "a sequenceNumber is no number"));
+            return Err(FunctionError::event(EXPECTED, "a sequenceNumber is no number"));
         }
         let decoded = STANDARD.decode(data.as_bytes());
-        let data = decoded.map_err(|_| EventError::new(EXPECTED, "a record's data is not base64"))?;
+        let data = decoded.map_err(|_| FunctionError::event(EXPECTED, "a record's data is not base64"))?;
         Ok(StreamRecord {
             sequence_number: SequenceNumber(sequence_number.as_ref().into()),
             partition_key: partition_key.as_ref().into(),

@@ -10,13 +10,13 @@
 //! trigger is set up wrongly, and nothing of it may count as handled.
 
 mod clock;
-mod event_error;
+mod function_error;
 pub mod http;
 pub mod kinesis;
 mod program;
 mod serve;
 
 pub use clock::Invoked;
-pub use event_error::EventError;
-pub use program::{InitError, run};
+pub use function_error::FunctionError;
+pub use program::{Error, run};
 pub use serve::{serve_batches, serve_http};

@@ -1,24 +1,23 @@
 //! The process around a function: what its `main` runs.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::body::Body;
-use lambda_runtime_api_client::{BoxError, PooledClient, build_request};
+use lambda_runtime_api_client::{PooledClient, build_request};
 use serde_json::json;
 use tokio::runtime;
 
-/// Why a function can't begin: its settings, mostly, all problems of them.
-pub type InitError = Box<dyn Error + Send + Sync>;
+/// Why a function can't begin (its settings, mostly: all problems of them), or can't go on.
+pub type Error = lambda_runtime::Error;
 
 /// Runs `init`, then what it answers: the loop over invocations. One thread does it all, since Lambda gives one invocation
 /// at a time. A failed `init` is said to Lambda, which shows it to whoever invokes, and in the log.
-pub fn run<S>(init: impl Future<Output = Result<S, InitError>>) -> ExitCode
+pub fn run<S>(init: impl Future<Output = Result<S, Error>>) -> ExitCode
 where
-    S: Future<Output = Result<(), BoxError>>,
+    S: Future<Output = Result<(), Error>>,
 {
     // A panic's own text may quote a report.
     panic::set_hook(Box::new(|panicked| {
@@ -57,7 +56,7 @@ fn say(event: &str, error: &str) {
 }
 
 /// Tells Lambda why the function can't begin.
-async fn report(error: &str) -> Result<(), BoxError> {
+async fn report(error: &str) -> Result<(), Error> {
     let diagnostic = Diagnostic { error_type: "Tributary.Settings".to_owned(), error_message: error.to_owned() };
     let request = build_request()
         .method("POST")

@@ -1,5 +1,10 @@
 //! The loop over invocations: event in, handler, log lines out, answer back.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
@@ -7,34 +12,29 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tributary_access::problem_response;
 use tributary_model::{Level, Problem};
-use tributary_ports::stream::SequenceNumber;
+use tributary_ports::stream::{Batch, SequenceNumber};
 use tributary_telemetry::{Facts, Metrics, Telemetry};
 
 use crate::http::{HttpAnswer, HttpEvent};
-use crate::kinesis::{BatchAnswer, BatchEvent};
-use crate::{EventError, Invoked, http as http_events, kinesis};
-
-/// What the Runtime API can end a function with.
-type Error = lambda_runtime::Error;
+use crate::kinesis::BatchAnswer;
+use crate::{Error, FunctionError, Invoked, http as http_events, kinesis};
 
 /// Answers HTTP events until the process ends. What `handle` finds is logged and written out before each answer: Lambda may
 /// freeze the process for ever after it.
 ///
 /// # Errors
 /// If the Runtime API can't be reached.
-pub async fn serve_http<H, F, R>(telemetry: &Telemetry, handle: H) -> Result<(), Error>
-where
-    H: Fn(Invoked, Request<Bytes>) -> F,
-    F: Future<Output = (Response<Bytes>, R)>,
-    R: Facts,
-{
+pub async fn serve_http<R: Facts>(
+    telemetry: &Telemetry,
+    handle: impl AsyncFn(Invoked, Request<Bytes>) -> (Response<Bytes>, R),
+) -> Result<(), Error> {
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let invoked = Invoked::now();
         let HttpEvent { form, request } = http_events::read(event.payload.get())?;
         let response = match request {
             Ok(request) => {
-                let (response, facts) = handle(invoked, request).await;
+                let (response, facts) = caught(handle(invoked, request)).await?;
                 telemetry.emit(invoked.at, &facts);
                 response
             }
@@ -44,7 +44,7 @@ where
             }
         };
         telemetry.flush();
-        Ok::<_, EventError>(HttpAnswer { form, response })
+        Ok::<_, FunctionError>(HttpAnswer { form, response })
     });
     Runtime::new(service).run().await
 }
@@ -54,23 +54,31 @@ where
 ///
 /// # Errors
 /// If the Runtime API can't be reached.
-pub async fn serve_batches<H, F, R>(telemetry: &Telemetry, handle: H) -> Result<(), Error>
-where
-    H: Fn(Invoked, BatchEvent) -> F,
-    F: Future<Output = (Vec<SequenceNumber>, R)>,
-    R: Facts,
-{
+pub async fn serve_batches<R: Facts>(
+    telemetry: &Telemetry,
+    handle: impl AsyncFn(Invoked, Batch) -> (Vec<SequenceNumber>, R),
+) -> Result<(), Error> {
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let invoked = Invoked::now();
         let batch = kinesis::read(event.payload.get())?;
         drop(event); // a batch is megabytes, and is held twice by now
-        let (redeliver, facts) = handle(invoked, batch).await;
+        let (redeliver, facts) = caught(handle(invoked, batch)).await?;
         telemetry.emit(invoked.at, &facts);
         telemetry.flush();
-        Ok::<_, EventError>(BatchAnswer::from(redeliver))
+        Ok::<_, FunctionError>(BatchAnswer::from(redeliver))
     });
     Runtime::new(service).run().await
+}
+
+/// Makes a function error of a panic.
+async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, FunctionError> {
+    let mut handling = pin!(handling);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(_) => Poll::Ready(Err(FunctionError::Panicked)),
+    })
+    .await
 }
 
 /// A request that no handler saw.

@@ -25,6 +25,13 @@ pub fn received_at(key: &str) -> Option<TimestampMs> {
     Some(TimestampMs(ms))
 }
 
+/// The report whose record lies under `key`; none if the key is not one of [`object_key`].
+#[must_use]
+pub fn report_id(key: &str) -> Option<ReportId> {
+    let (at, id) = key.strip_prefix(PREFIX)?.split_once('-')?;
+    id.parse().ok().filter(|_| at.parse::<i64>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +48,7 @@ mod tests {
         let (first, second) = (object_key(early, id("b")), object_key(late, id("a")));
         assert!(first < second, "{first} {second}");
         assert_eq!((received_at(&first), received_at(&second)), (Some(early), Some(late)));
+        assert_eq!(report_id(&second), Some(id("a")));
         assert_eq!(object_key(late, id("a")), second, "the same record has the same key");
     }
 

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use tributary_model::limits::LOG_TEXT_BYTES_MAX;
 use tributary_model::{Level, Outcome, Outcomes, ProjectId, Target};
 
-use crate::{Facts, Metrics};
+use crate::{Embedded, Facts, Metric, Metrics, Unit};
 
 /// One request to the collector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +28,10 @@ pub struct CollectorFacts {
 
 impl Facts for CollectorFacts {
     const EVENT: &'static str = "collector.request";
+    const EMBEDDED: Option<Embedded> = Some(Embedded {
+        dimension: "reason",
+        metrics: &[Metric::new("body_bytes", Unit::Bytes), Metric::new("duration_us", Unit::Microseconds)],
+    });
 
     /// An acknowledged report whose record the stream refused is an error of ours, though nothing is lost.
     fn level(&self) -> Level {
@@ -46,7 +50,8 @@ pub struct WorkerFacts {
     pub target: Target,
     /// The shard from which the batch came.
     pub shard: Box<str>,
-    /// What became of its records; all record counters come from here.
+    /// What became of its records; all record counters come from here. In the log each is a member of its own.
+    #[serde(flatten)]
     pub outcomes: Outcomes,
     /// Records of the batch; equals the outcomes' total.
     pub records: usize,
@@ -61,6 +66,21 @@ pub struct WorkerFacts {
 
 impl Facts for WorkerFacts {
     const EVENT: &'static str = "worker.batch";
+    const EMBEDDED: Option<Embedded> = Some(Embedded {
+        dimension: "target",
+        metrics: &[
+            Metric::new("records", Unit::Count),
+            Metric::new("bytes", Unit::Bytes),
+            Metric::new("duration_ms", Unit::Milliseconds),
+            Metric::new(Outcome::Applied.as_str(), Unit::Count),
+            Metric::new(Outcome::AlreadyThere.as_str(), Unit::Count),
+            Metric::new(Outcome::Superseded.as_str(), Unit::Count),
+            Metric::new(Outcome::Expired.as_str(), Unit::Count),
+            Metric::new(Outcome::Erased.as_str(), Unit::Count),
+            Metric::new(Outcome::DeadLettered.as_str(), Unit::Count),
+            Metric::new(Outcome::Redelivered.as_str(), Unit::Count),
+        ],
+    });
 
     fn level(&self) -> Level {
         let of = |outcome| self.outcomes.of(outcome);
@@ -140,6 +160,10 @@ pub struct QueryFacts {
 
 impl Facts for QueryFacts {
     const EVENT: &'static str = "query.request";
+    const EMBEDDED: Option<Embedded> = Some(Embedded {
+        dimension: "route",
+        metrics: &[Metric::new("items", Unit::Count), Metric::new("duration_us", Unit::Microseconds)],
+    });
 
     fn level(&self) -> Level {
         level_of(self.status)

@@ -3,6 +3,7 @@
 //!
 //! A log line is `{"at", "level", "event", ...facts}`. Facts hold no tokens, keys or payloads.
 
+mod embedded;
 mod facts;
 mod log;
 mod metrics;
@@ -12,6 +13,9 @@ use std::io::Write;
 use serde::Serialize;
 use tributary_model::{Level, TimestampMs};
 
+use embedded::Directive;
+
+pub use embedded::{Embedded, Metric, Unit};
 pub use facts::{CollectorFacts, CustodianFacts, QueryFacts, ReplayFacts, WorkerFacts};
 pub use metrics::Metrics;
 
@@ -22,6 +26,9 @@ pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.
 pub trait Facts: Serialize {
     /// Names the kind of fact: `event` in the log line.
     const EVENT: &'static str;
+
+    /// What CloudWatch makes of their log line; nothing unless told otherwise.
+    const EMBEDDED: Option<Embedded> = None;
 
     /// How much these facts matter.
     fn level(&self) -> Level;
@@ -34,6 +41,7 @@ pub trait Facts: Serialize {
 pub struct Telemetry {
     log: log::Log,
     metrics: Metrics,
+    embeds_metrics: bool,
 }
 
 #[derive(Serialize)]
@@ -41,6 +49,8 @@ struct Line<'a, F> {
     at: TimestampMs,
     level: Level,
     event: &'static str,
+    #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
+    directive: Option<Directive>,
     #[serde(flatten)]
     facts: &'a F,
 }
@@ -52,7 +62,13 @@ impl Telemetry {
     /// each invocation.
     pub fn new(threshold: Option<Level>, out: Box<dyn Write + Send>) -> Self {
         let metrics = Metrics::new();
-        Self { log: log::Log::new(threshold, out, metrics.log_lines_lost()), metrics }
+        Self { log: log::Log::new(threshold, out, metrics.log_lines_lost()), metrics, embeds_metrics: false }
+    }
+
+    /// The same, with metrics in its log lines: see [`Embedded`].
+    #[must_use]
+    pub fn with_embedded_metrics(self) -> Self {
+        Self { embeds_metrics: true, ..self }
     }
 
     /// Counts `facts`, and logs them if their level is to be logged. `now` is when they were found.
@@ -60,7 +76,9 @@ impl Telemetry {
         facts.count(&self.metrics);
         let level = facts.level();
         if self.log.takes(level) {
-            self.log.write(&Line { at: now, level, event: F::EVENT, facts });
+            let embedded = F::EMBEDDED.filter(|_| self.embeds_metrics);
+            let directive = embedded.map(|embedded| Directive { at: now, embedded });
+            self.log.write(&Line { at: now, level, event: F::EVENT, directive, facts });
         }
     }
 

@@ -71,14 +71,38 @@ fn a_line_holds_the_time_the_level_the_event_and_the_facts() {
         r#""reason":"unauthorized","body_bytes":10,"duration_us":100}"#,
         "\n",
         r#"{"at":"2026-11-21T18:01:01.873Z","level":"info","event":"worker.batch","target":"search","shard":"0","#,
-        r#""outcomes":{"applied":1,"already_there":0,"superseded":0,"expired":0,"erased":0,"dead_lettered":0,"#,
-        r#""redelivered":0},"records":1,"bytes":900,"duration_ms":12}"#,
+        r#""applied":1,"already_there":0,"superseded":0,"expired":0,"erased":0,"dead_lettered":0,"redelivered":0,"#,
+        r#""records":1,"bytes":900,"duration_ms":12}"#,
         "\n",
         r#"{"at":"2026-11-21T18:01:01.873Z","level":"info","event":"query.request","route":"/v1/functions","#,
         r#""status":200,"items":3,"duration_us":900}"#,
         "\n",
     );
     assert_eq!(paper.text(), expected);
+}
+
+#[test]
+fn a_line_can_hold_its_metrics_for_cloudwatch() {
+    let paper = Paper::default();
+    let telemetry = Telemetry::new(Some(Level::Info), Box::new(paper.clone())).with_embedded_metrics();
+    telemetry.emit(NOW, &accepted());
+    telemetry.emit(NOW, &batch([Outcome::Applied].into_iter().collect(), None));
+    telemetry.emit(NOW, &QueryFacts { route: "/v1/functions", status: 200, items: 3, duration_us: 900, error: None });
+    telemetry.flush();
+    let text = paper.text();
+    assert!(text.contains(
+        r#","_aws":{"Timestamp":1795284061873,"CloudWatchMetrics":[{"Namespace":"Tributary","Dimensions":[["route"]],"Metrics":[{"Name":"items","Unit":"Count"},{"Name":"duration_us","Unit":"Microseconds"}]}]},"route":"#
+    ), "{text}");
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert!(line[directive["Dimensions"][0][0].as_str().expect("a name")].is_string(), "{line}");
+        let metrics = directive["Metrics"].as_array().expect("a list");
+        assert!((2..=100).contains(&metrics.len()), "{line}");
+        for metric in metrics {
+            assert!(line[metric["Name"].as_str().expect("a name")].is_number(), "{metric} of {line}");
+        }
+    }
 }
 
 #[test]

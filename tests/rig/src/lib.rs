@@ -2,13 +2,17 @@
 //! dropped. What goes wrong panics, since only tests use this.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
+pub mod binaries;
 pub mod fault_proxy;
 mod http;
+pub mod http_front;
 pub mod kinesis;
+pub mod mapping;
 pub mod ministack;
 pub mod moto;
 pub mod opensearch;
 pub mod process;
+pub mod runtime_api;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;

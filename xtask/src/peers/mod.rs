@@ -5,6 +5,8 @@
 //! against a Tributary started for this run, over https on port 443: the JavaScript agent knows no other port. Then each
 //! invocation is looked for by query and compared, field by field, with what its driver did.
 //!
+//! Then the tests of `tests/rig` run against the peers that stand for AWS, which are installed in the same place.
+//!
 //! Nothing is skipped: a machine that lacks something is told so in one line, and a scenario for which an agent has no
 //! feature stands in the table with the reason.
 
@@ -20,6 +22,7 @@ mod client;
 mod drive;
 pub(crate) mod install;
 pub(crate) mod needs;
+mod rig;
 mod server;
 mod stores;
 mod table;
@@ -123,6 +126,8 @@ pub(crate) fn run(tributary: Option<PathBuf>) -> Result<bool, Failure> {
     let stopped = server.stop();
     drop(run_folder);
     rows.push(Row { agent: "tributary", scenario: "stops on SIGTERM", verdict: Verdict::of(stopped) });
+    print("testing against the peers of AWS\n")?;
+    rows.push(Row { agent: "tributary", scenario: "the peers of AWS", verdict: Verdict::of(rig::test(&places)) });
     print(&table::render(&rows))?;
     Ok(rows.iter().all(|row| !row.verdict.failed()))
 }

@@ -77,6 +77,7 @@ impl Fixture {
             ledger: ledger.clone(),
             objects: objects.clone(),
             keys: keys.clone(),
+            overflows: vec![],
             batch_records: 100,
         });
         let query = Query {

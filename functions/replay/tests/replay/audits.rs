@@ -79,9 +79,18 @@ async fn receipts_are_looked_up_in_both_stores() {
     world.replay(Request { targets: vec![Target::Search], ..request(Mode::Apply) }).await;
     world.replay(Request { targets: vec![Target::Ledger], ids: vec![report_id("a0")], ..request(Mode::Apply) }).await;
     let ids = ["a0", "a1", "none"].map(report_id);
+    // What the stream refused and nobody has drained yet is not lost.
+    let refused = record("none", FIRST);
+    world.replays.overflows[0].keep(ids[2], FIRST, &refused).await.expect("kept");
+    assert_eq!(world.replay(request(Mode::Audit)).await.overflow, Some(1));
     let receipts = check_receipts(&world.replays, &project(), &ids).await.expect("receipts");
     let expected = [(true, true), (true, false), (false, false)];
-    let expected =
-        ids.iter().zip(expected).map(|(id, (search, ledger))| Receipt { id: *id, search, ledger, dead_letter: false });
+    let expected = ids.iter().zip(expected).map(|(id, (search, ledger))| Receipt {
+        id: *id,
+        search,
+        ledger,
+        dead_letter: false,
+        overflow: *id == report_id("none"),
+    });
     assert_eq!(receipts, expected.collect::<Vec<_>>());
 }

@@ -16,6 +16,7 @@ use tributary_model::{
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::{Condition, Etag, Object};
+use tributary_ports::overflow::Overflow;
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId, StreamRecord};
 use tributary_ports::{Ledger, Objects, PortError, PortErrorKind, Search, Stream, Upserted};
@@ -239,13 +240,15 @@ impl World {
         let objects = FileObjects::open(&folder.path().join("objects")).expect("objects");
         let stream = Arc::new(MemoryStream::default());
         ["a", "b"].into_iter().for_each(|shard| stream.add_shard(shard, &[]));
+        let keys = KeyFile::open(&folder.path().join("keys")).expect("a key file");
         let replays = Replays {
             streams: BTreeMap::from([(Region::local(), stream.clone() as Arc<dyn Stream>)]),
             retention: Duration::from_secs(7 * 86_400),
             search: search.clone(),
             ledger: ledger.clone(),
             objects: objects.clone(),
-            keys: KeyFile::open(&folder.path().join("keys")).expect("a key file"),
+            keys: keys.clone(),
+            overflows: vec![Overflow { objects: objects.clone(), keys }],
             batch_records: 3,
         };
         Self { stream, search, ledger, objects, replays, started: AtomicI64::new(0), _folder: folder }

@@ -16,7 +16,7 @@ use tributary_model::limits::{BODY_BYTES_MAX, HEADERS_MAX};
 
 use super::form::Form;
 use super::uri;
-use crate::EventError;
+use crate::FunctionError;
 
 const EXPECTED: &str = "an event of a load balancer, a Function URL or an HTTP API";
 
@@ -103,13 +103,13 @@ pub struct HttpEvent {
 ///
 /// # Errors
 /// If it is no HTTP event at all.
-pub fn read(payload: &str) -> Result<HttpEvent, EventError> {
-    let event: Event<'_> = serde_json::from_str(payload).map_err(|error| EventError::json(EXPECTED, &error))?;
+pub fn read(payload: &str) -> Result<HttpEvent, FunctionError> {
+    let event: Event<'_> = serde_json::from_str(payload).map_err(|error| FunctionError::json(EXPECTED, &error))?;
     let form = match (&event.request_context, &event.multi_value_headers) {
         (Context { http: Some(_), .. }, _) => Form::V2,
         (Context { elb: Some(_), .. }, Some(_)) => Form::AlbMultiValue,
         (Context { elb: Some(_), .. }, None) => Form::Alb,
-        _ => return Err(EventError::new(EXPECTED, "requestContext has neither http nor elb")),
+        _ => return Err(FunctionError::event(EXPECTED, "requestContext has neither http nor elb")),
     };
     Ok(HttpEvent { form, request: event.request() })
 }

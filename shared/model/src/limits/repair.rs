@@ -25,6 +25,9 @@ pub const REPLAY_ARRIVAL_SLACK: Duration = Duration::from_secs(60);
 pub const REPLAY_SETTLE: Duration = Duration::from_secs(1);
 /// An audit ends so long ago unless told otherwise: what arrived later may still be on its way into the stores.
 pub const AUDIT_SETTLE: Duration = Duration::from_secs(60);
+/// Reports in the overflows that an audit looks at: some megabytes of ids. With more of them the stream is in trouble, and
+/// an audit says little.
+pub const AUDIT_OVERFLOW_MAX: usize = 100_000;
 /// Replays under way at once. Each has a fan-out reader of its own, of which a stream has twenty.
 pub const REPLAYS_ACTIVE_MAX: usize = 10;
 /// Ids that one replay can be limited to: those of a page of receipts.

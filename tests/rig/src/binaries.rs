@@ -1,0 +1,63 @@
+//! The functions' binaries, built by cargo when a test first asks for them, in the test's own profile: `cargo xtask peers`
+//! tests in the release profile, in which they are deployed. Cargo builds nothing twice, so no program has to be handed
+//! from command to command.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+/// What is built: all at once, and with the rig, so that what they and the tests share is compiled once.
+const ARGUMENTS: &[&str] = &[
+    "--message-format=json-render-diagnostics",
+    "--package=tributary-rig",
+    "--package=tributary-lambda",
+    "--example=probe",
+];
+
+/// A binary that a test runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binary {
+    /// `shared/lambda/examples/probe.rs`
+    Probe,
+}
+
+impl Binary {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+        }
+    }
+
+    /// Where it is, wherever cargo puts it; built before, once in a process.
+    ///
+    /// # Panics
+    /// If it does not build.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        static BUILT: LazyLock<Vec<PathBuf>> = LazyLock::new(build);
+        let is_own = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem == self.name());
+        BUILT.iter().find(is_own).expect("cargo names what it built").clone()
+    }
+}
+
+fn build() -> Vec<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.arg("build");
+    if !cfg!(debug_assertions) {
+        command.args(["--profile", "release"]);
+    }
+    command.args(ARGUMENTS).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let done = command.stderr(Stdio::inherit()).output().expect("cargo starts");
+    assert!(done.status.success(), "{command:?}: {}", done.status);
+    executables(&String::from_utf8_lossy(&done.stdout))
+}
+
+/// The programs that cargo's JSON messages name.
+fn executables(messages: &str) -> Vec<PathBuf> {
+    let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    parsed.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).collect()
+}

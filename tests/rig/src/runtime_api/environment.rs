@@ -1,0 +1,104 @@
+//! One process of a function.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::server::Server;
+use super::{Answer, FunctionError};
+
+/// A process and the Runtime API that it asks. Dropped, it is killed.
+pub(super) struct Environment {
+    child: Child,
+    server: Server,
+    started: Instant,
+}
+
+impl Environment {
+    pub(super) async fn start(binary: &Path, variables: &[(String, String)], log: Arc<Mutex<Vec<u8>>>) -> Self {
+        let server = Server::start().await;
+        let started = Instant::now();
+        let mut child = Command::new(binary)
+            .env_clear()
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", server.address().to_string().as_str()),
+                ("AWS_LAMBDA_FUNCTION_NAME", "tributary"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_REGION", "eu-west-1"),
+                ("AWS_ACCESS_KEY_ID", "key"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+            ])
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", binary.display()));
+        tokio::spawn(copy(child.stdout.take().expect("a pipe"), Arc::clone(&log)));
+        tokio::spawn(copy(child.stderr.take().expect("a pipe"), log));
+        Self { child, server, started }
+    }
+
+    pub(super) fn if_alive(mut self) -> Option<Self> {
+        self.child.try_wait().expect("a child of ours").is_none().then_some(self)
+    }
+
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits for the first `next` and answers how long after the start it came.
+    pub(super) async fn ready(&mut self) -> Duration {
+        tokio::select! {
+            at = self.server.first_next() => at - self.started,
+            status = self.child.wait() => panic!("it ended with {status:?} instead: {:?}", self.server.init_error()),
+        }
+    }
+
+    pub(super) async fn invoke(&mut self, event: Bytes, killed: bool, timeout: Duration) -> Answer {
+        let mut invocation = self.server.offer(event, timeout);
+        if killed {
+            tokio::select! {
+                () = self.server.taken() => {}
+                _ = self.child.wait() => {}
+            }
+            self.end().await;
+            return Answer::Error(FunctionError::new("Runtime.OutOfMemory", "signal: killed"));
+        }
+        tokio::select! {
+            biased;
+            answer = &mut invocation => answer.expect("the server lives as long as this"),
+            status = self.child.wait() => {
+                let status = status.expect("a child of ours");
+                Answer::Error(self.server.init_error().unwrap_or_else(|| {
+                    FunctionError::new("Runtime.ExitError", status.to_string())
+                }))
+            }
+            () = tokio::time::sleep(timeout) => {
+                self.end().await;
+                let message = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
+                Answer::Error(FunctionError::new("Sandbox.Timedout", message))
+            }
+        }
+    }
+
+    async fn end(&mut self) {
+        let _ = self.child.kill().await; // it may have ended by itself
+    }
+}
+
+/// Keeps what a process writes, in whole pieces.
+async fn copy(mut from: impl AsyncRead + Unpin, log: Arc<Mutex<Vec<u8>>>) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(bytes @ 1..) = from.read(&mut buffer).await {
+        log.lock().expect("a lock").extend_from_slice(&buffer[..bytes]);
+    }
+}
