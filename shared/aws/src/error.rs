@@ -14,7 +14,8 @@ use tributary_ports::{PortError, PortErrorKind};
 use crate::connector::AnswerTooLong;
 
 /// What the error codes of Kinesis, KMS, S3, the Data API and Lambda mean. A KMS key that is gone or switched off is like
-/// a right that was taken away: somebody has to give it back.
+/// a right that was taken away: somebody has to give it back. A `DatabaseErrorException` may be anything that a database
+/// meets, a full disk as well as wrong SQL; which of them only its text says, and waiting loses nothing.
 const CODES: &[(PortErrorKind, &[&str])] = &[
     (
         PortErrorKind::Throttled,
@@ -37,6 +38,7 @@ const CODES: &[(PortErrorKind, &[&str])] = &[
     (
         PortErrorKind::Unavailable,
         &[
+            "DatabaseErrorException",
             "DatabaseResumingException",
             "DatabaseUnavailableException",
             "DependencyTimeoutException",

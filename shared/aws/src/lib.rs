@@ -6,6 +6,7 @@ pub mod control;
 pub mod directory;
 mod error;
 pub mod keys;
+pub mod ledger;
 pub mod objects;
 pub mod sdk;
 pub mod search;

@@ -2,6 +2,7 @@
 
 mod custodian;
 mod invocation;
+mod ledger;
 mod load;
 mod repair;
 
@@ -12,6 +13,7 @@ use crate::level::Level;
 
 pub use custodian::*;
 pub use invocation::*;
+pub use ledger::*;
 pub use load::*;
 pub use repair::*;
 
@@ -364,27 +366,6 @@ pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const OBJECTS_PAGE_MAX: usize = 1000;
 /// Bytes of an object's key: as many as a file's name has in every common file system. S3 would take 1,024.
 pub const OBJECT_KEY_BYTES_MAX: usize = 255;
-
-// ---- the embedded ledger --------------------------------------------------------------------------------------
-
-/// Time that a call on the ledger waits for another process's write before it is throttled. A batch of 10,000 rows takes
-/// less than a second.
-pub const LEDGER_LOCK_WAIT: Duration = Duration::from_secs(5);
-/// When a throttled call on the ledger may come again.
-pub const LEDGER_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Reading connections kept open.
-pub const LEDGER_READERS_MAX: usize = 4;
-/// Bytes to which the ledger's write-ahead log is cut after its content has moved into the file.
-pub const LEDGER_WAL_BYTES: i64 = 64 * 1024 * 1024;
-/// Problems of a damaged ledger that a check lists.
-pub const LEDGER_PROBLEMS_MAX: usize = 20;
-
-// ---- the rows of every ledger ---------------------------------------------------------------------------------
-
-/// How long a dead letter is kept after it was last met, unless told otherwise.
-pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Bytes of an audit event's detail, as JSON: a page of a thousand lies in memory.
-pub const AUDIT_DETAIL_BYTES_MAX: usize = 16 * 1024;
 
 // ---- tokens and the directory -----------------------------------------------------------------------------------
 

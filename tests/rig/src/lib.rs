@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
 pub mod binaries;
+pub mod data_api;
 pub mod fault_proxy;
 mod http;
 pub mod http_front;
@@ -11,6 +12,7 @@ pub mod mapping;
 pub mod ministack;
 pub mod moto;
 pub mod opensearch;
+pub mod postgres;
 pub mod process;
 pub mod runtime_api;
 

@@ -68,7 +68,7 @@ const TABLE: &[(u16, &str, PortErrorKind)] = &[
     (403, "ForbiddenException", Denied),
     (400, "InvalidSecretException", Denied),
     (400, "SecretsErrorException", Denied),
-    (400, "DatabaseErrorException", Invalid),
+    (400, "DatabaseErrorException", Unavailable),
     (400, "BadRequestException", Invalid),
     (400, "HttpEndpointNotEnabledException", Invalid),
     (400, "UnsupportedResultException", Invalid),

@@ -53,14 +53,14 @@ async fn an_outage_is_read_back_as_it_was_written(ledger: &dyn Ledger) {
     assert_eq!(ledger.outages(None, 10).await.expect("outages").len(), PortErrorKind::ALL.len());
 }
 
-/// Every order of five states, two of one millisecond, ends in the same one.
+/// Every order of four states, two of one millisecond, ends in the same one.
 async fn the_order_of_writes_does_not_matter(ledger: &dyn Ledger) {
     let ended = |ms| OutageRow { ended_at: Some(AT.plus_ms(3)), ..outage("", ms) };
-    let states = [outage("", 1), outage("", 2), outage("", 3), ended(3), ended(2)];
+    let states = [outage("", 1), outage("", 3), ended(3), ended(2)];
     for (number, order) in orders(states).into_iter().enumerate() {
-        let id = format!("outage-{number:03}");
+        let id = format!("outage-{number:02}");
         let rows: Vec<OutageRow> = order.into_iter().map(|row| OutageRow { id: id.clone(), ..row }).collect();
-        let (together, apart) = rows.split_at(3);
+        let (together, apart) = rows.split_at(2);
         upsert(ledger, together).await;
         for row in apart {
             upsert(ledger, std::slice::from_ref(row)).await;
