@@ -1,6 +1,7 @@
 //! The stream's adapter on kinesis-local: directly, and through a proxy that makes happen what happens on AWS.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,15 +51,16 @@ async fn it_keeps_to_the_contract_while_a_third_of_all_entries_is_throttled() {
     assert!(expected.contains(&counts.entries_throttled), "{counts:?}");
 }
 
-/// A fan-out consumer, which gets its records pushed.
+/// A fan-out consumer, which gets its records pushed. Each case has a peer of its own: kinesis-local removes a consumer by
+/// its name alone, whichever stream it belongs to.
 #[tokio::test]
 async fn it_keeps_to_the_contract_of_an_operated_stream() {
-    let kinesis = Kinesis::start().await;
-    let made = AtomicUsize::new(0);
+    let peers = RefCell::new(Vec::new());
     contract::stream::operated(async || {
-        let name = format!("operated-{}", made.fetch_add(1, Ordering::SeqCst));
-        kinesis.create(&name, 2).await;
-        let stream: Arc<dyn OperatedStream> = Arc::new(stream(&kinesis.endpoint, &name).await);
+        let kinesis = Kinesis::start().await;
+        kinesis.create("operated", 2).await;
+        let stream: Arc<dyn OperatedStream> = Arc::new(stream(&kinesis.endpoint, "operated").await);
+        peers.borrow_mut().push(kinesis);
         stream
     })
     .await;

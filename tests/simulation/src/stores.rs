@@ -62,6 +62,7 @@ impl Stores {
             ledger: self.ledger.clone(),
             objects: self.objects.clone(),
             keys: self.keys.clone(),
+            overflows: vec![self.overflow()],
             batch_records: 50,
         }
     }
