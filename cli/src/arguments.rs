@@ -87,6 +87,10 @@ Examples:
         #[command(flatten)]
         endpoint: EndpointArguments,
     },
+    /// Sets up and operates the installation on AWS that TRIBUTARY_ variables name.
+    #[cfg(feature = "aws")]
+    #[command(subcommand, after_help = aws_variables())]
+    Aws(AwsCommand),
     /// Says what is wrong with the settings or the data folder, and how to mend it.
     Doctor,
     /// Prints a completion script for a shell.
@@ -97,6 +101,30 @@ Example:
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `tributary aws`.
+#[cfg(feature = "aws")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum AwsCommand {
+    /// Brings the ledger's schema and the index templates up to date and publishes the directory; again, it changes nothing.
+    Setup,
+    /// Issues, revokes and lists tokens of projects.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Adds, lists and changes projects.
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Adds, lists and revokes keys for signed reports; rotates the key that signs tokens.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[cfg(feature = "aws")]
+fn aws_variables() -> String {
+    let list = tributary_config::OperatorSettings::VARIABLES;
+    let lines = list.iter().map(|variable| format!("\n  {:<34} {}", variable.name, variable.meaning));
+    format!("Variables:{}\n\nEndpoints and credentials are those of the AWS SDK.", lines.collect::<String>())
 }
 
 const UP_EXAMPLES: &str = "\

@@ -14,7 +14,7 @@ use tributary_embedded::objects::FileObjects;
 use tributary_model::directory::{OBJECT_KEY, Scope, Scopes};
 use tributary_model::limits::{SAVED_TOKEN_REST_MIN, TOKEN_BYTES_MAX, TOKEN_LIFETIME};
 use tributary_model::{AccountId, Directory, ProjectId, RetentionClass, TimestampMs};
-use tributary_ports::Objects;
+use tributary_ports::{Keys, Ledger, Objects};
 
 use crate::failure::{Context, Failure};
 use crate::files;
@@ -48,13 +48,15 @@ pub struct UpFile {
 /// The ports that commands work on; any number of processes may have them open.
 pub(crate) struct Stores {
     /// Where the directory and dead letters are.
-    pub(crate) objects: Arc<FileObjects>,
+    pub(crate) objects: Arc<dyn Objects>,
     /// What signs tokens.
-    pub(crate) keys: Arc<KeyFile>,
+    pub(crate) keys: Arc<dyn Keys>,
     /// Rows.
-    pub(crate) ledger: Arc<SqliteLedger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     /// The directory as it is now.
     pub(crate) directory: Directory,
+    /// Who issues tokens.
+    pub(crate) issuer: String,
 }
 
 /// Keeps a second `up` out for as long as it lives, or its process.
@@ -95,7 +97,7 @@ impl Folder {
         if directory.projects.is_empty() {
             directory = add_project(&*objects, &default_project()?, now).await.context("directory")?;
         }
-        Ok(Stores { objects, keys, ledger, directory })
+        Ok(Stores { objects, keys, ledger, directory, issuer: ISSUER.to_owned() })
     }
 
     /// Takes the folder for one `up`.
@@ -242,7 +244,7 @@ fn default_project() -> Result<ProjectRequest, Failure> {
 /// Whether the token will still be good in a while. The directory is taken for as new as that.
 async fn is_valid(token: &str, saved: SavedToken, stores: &Stores, now: TimestampMs) -> bool {
     let later = now.plus_ms(i64::try_from(SAVED_TOKEN_REST_MIN.as_millis()).unwrap_or(i64::MAX));
-    let directories = DirectoryCache::new(Arc::clone(&stores.objects) as Arc<dyn Objects>, OBJECT_KEY);
+    let directories = DirectoryCache::new(Arc::clone(&stores.objects), OBJECT_KEY);
     if directories.refresh(later).await.is_err() {
         return false;
     }

@@ -54,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tributary",
         &[
             "tributary-access",
+            "tributary-aws",
             "tributary-collector",
             "tributary-config",
             "tributary-custodian",

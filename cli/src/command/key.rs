@@ -1,4 +1,4 @@
-//! `tributary key`: on the data folder, whether or not an `up` runs on it.
+//! `tributary key`: on the data folder, whether or not an `up` runs on it, or on an installation on AWS.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,25 +12,24 @@ use tributary_model::limits::PUBLIC_KEY_BYTES_MAX;
 use crate::arguments::{Form, KeyCommand};
 use crate::clock;
 use crate::failure::{Context, Failure};
-use crate::folder::{Folder, ISSUER, Stores};
+use crate::folder::Stores;
 use crate::output::{Output, TableRow, cell};
 
-pub(super) async fn run(folder: &Folder, output: &Output, command: KeyCommand) -> Result<(), Failure> {
+pub(super) async fn run(stores: &Stores, output: &Output, command: KeyCommand) -> Result<(), Failure> {
     let now = clock::now();
-    let stores = folder.open(now).await?;
     match command {
         KeyCommand::Add { project, public_key } => {
             let key = read_key(&public_key)?;
             add_sender_key(&*stores.objects, &project, &key, now).await.context("key")?;
             output.line(key.key_id)
         }
-        KeyCommand::List { project, output: form } => list(&stores, output, project.as_ref(), form.output),
+        KeyCommand::List { project, output: form } => list(stores, output, project.as_ref(), form.output),
         KeyCommand::Revoke { project, id } => {
             revoke_sender_key(&*stores.objects, &project, &id, now).await.context("key")?;
             output.line(format_args!("revoked {id}"))
         }
         KeyCommand::Rotate => {
-            let key = rotate_key(&*stores.objects, &*stores.keys, ISSUER, now).await.context("key")?;
+            let key = rotate_key(&*stores.objects, &*stores.keys, &stores.issuer, now).await.context("key")?;
             output.line(format_args!("tokens are signed with {} from now on", key.kid))
         }
     }

@@ -1,6 +1,8 @@
 //! The commands.
 
 mod audit;
+#[cfg(feature = "aws")]
+mod aws;
 mod dead_letter;
 mod doctor;
 mod functions;
@@ -16,6 +18,7 @@ mod up;
 mod watch;
 
 use crate::arguments::{self, Arguments, Command};
+use crate::clock;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::output::Output;
@@ -29,9 +32,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = Output::new();
     match arguments.command {
         Command::Up(arguments) => up::run(&folder, &output, arguments).await,
-        Command::Token(command) => token::run(&folder, &output, command).await,
-        Command::Project(command) => project::run(&folder, &output, command).await,
-        Command::Key(command) => key::run(&folder, &output, command).await,
+        Command::Token(command) => token::run(&folder.open(clock::now()).await?, &output, command).await,
+        Command::Project(command) => project::run(&folder.open(clock::now()).await?, &output, command).await,
+        Command::Key(command) => key::run(&folder.open(clock::now()).await?, &output, command).await,
+        #[cfg(feature = "aws")]
+        Command::Aws(command) => aws::run(&output, command).await,
         Command::Query(arguments) => query::run(&folder, &output, arguments).await,
         Command::Show(arguments) => show::run(&folder, &output, arguments).await,
         Command::Functions(arguments) => functions::run(&folder, &output, arguments).await,

@@ -1,4 +1,4 @@
-//! `tributary project`: on the data folder, whether or not an `up` runs on it.
+//! `tributary project`: on the data folder, whether or not an `up` runs on it, or on an installation on AWS.
 
 use tributary_access::{ProjectRequest, add_project, change_retention, set_signed_only};
 use tributary_model::directory::Project;
@@ -7,19 +7,18 @@ use tributary_model::{Day, ProjectId, TimestampMs};
 use crate::arguments::{Form, ProjectCommand};
 use crate::clock;
 use crate::failure::{Context, Failure};
-use crate::folder::{Folder, Stores};
+use crate::folder::Stores;
 use crate::output::{Output, TableRow};
 
-pub(super) async fn run(folder: &Folder, output: &Output, command: ProjectCommand) -> Result<(), Failure> {
+pub(super) async fn run(stores: &Stores, output: &Output, command: ProjectCommand) -> Result<(), Failure> {
     let now = clock::now();
-    let stores = folder.open(now).await?;
     match command {
         ProjectCommand::Add { name, account, retention, signed_only } => {
             let request = ProjectRequest { project: name, account, retention, signed_only };
             add_project(&*stores.objects, &request, now).await.context("project")?;
             output.line(format_args!("added {}", request.project))
         }
-        ProjectCommand::List { output: form } => list(&stores, output, form.output, now),
+        ProjectCommand::List { output: form } => list(stores, output, form.output, now),
         ProjectCommand::Set { name, retention, from, signed_only } => {
             if let Some(retention) = retention {
                 let from = from.unwrap_or_else(|| earliest(now));

@@ -1,21 +1,19 @@
-//! `tributary token`: on the data folder, whether or not an `up` runs on it.
+//! `tributary token`: on the data folder, whether or not an `up` runs on it, or on an installation on AWS.
 
 use tributary_access::{TokenRequest, issue_token, revoke_token};
 use tributary_model::directory::Scopes;
 use tributary_model::limits::PAGE_ITEMS_MAX;
 use tributary_model::{ProjectId, TimestampMs};
-use tributary_ports::Ledger;
 use tributary_ports::ledger::TokenRow;
 
 use crate::arguments::{Form, TokenCommand};
 use crate::clock;
 use crate::failure::{Context, Failure};
-use crate::folder::{Folder, Stores};
+use crate::folder::Stores;
 use crate::output::{Output, TableRow};
 
-pub(super) async fn run(folder: &Folder, output: &Output, command: TokenCommand) -> Result<(), Failure> {
+pub(super) async fn run(stores: &Stores, output: &Output, command: TokenCommand) -> Result<(), Failure> {
     let now = clock::now();
-    let stores = folder.open(now).await?;
     match command {
         TokenCommand::Issue { project, scope, expires } => {
             let request = TokenRequest { project, scopes: Scopes::from_iter(scope), lifetime: expires };
@@ -30,7 +28,7 @@ pub(super) async fn run(folder: &Folder, output: &Output, command: TokenCommand)
             let unknown = if row.is_none() { ", which the ledger does not know" } else { "" };
             output.line(format_args!("revoked {id}{unknown}"))
         }
-        TokenCommand::List { project, output: form } => list(&stores, output, project, form.output, now).await,
+        TokenCommand::List { project, output: form } => list(stores, output, project, form.output, now).await,
     }
 }
 
