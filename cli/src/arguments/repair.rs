@@ -14,7 +14,7 @@ pub(crate) enum ReplayCommand {
     #[command(after_help = "\
 Examples:
   tributary replay start --from 2h --watch                       a store lost its last two hours
-  tributary replay start --from 7d --target search --dry-run     what would be applied, without applying it
+  tributary replay start --from 6d --target search --dry-run     what would be applied, without applying it
   tributary replay start --from 2026-11-21T18:00:00Z --to 2026-11-21T19:00:00Z --project shop --rate 500")]
     Start(ReplayStartArguments),
     /// Shows how far a replay is.
@@ -112,8 +112,8 @@ pub(crate) struct ReplayStartArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tributary audit --from 7d                          all that the stream holds
-  tributary audit --from 7d --receipts ids.txt       what a sender has receipts of
+  tributary audit --from 6d                          all that the stream holds
+  tributary audit --from 6d --receipts ids.txt       what a sender has receipts of
   tributary audit --from 2h --heal                   and applies what is missing
 
 It fails if anything is missing, doubled or differing, unless that was healed.")]
