@@ -2,11 +2,13 @@
 //!
 //! A server process runs the collector alone, on the durable stream and on a stream that forgets at once; the sender
 //! is `tributary load`'s code in another process, whose processor time does not count. It prints the tables of
-//! `docs/performance.md`. With `quick` each run is short, to see that it works.
+//! `docs/performance.md`. With `quick` each run is short, to see that it works. With `functions` it measures the Lambda
+//! binaries, which it builds first.
 #![expect(clippy::print_stdout, reason = "the tables are the program's output")]
 
 mod collector;
 mod floor;
+mod functions;
 mod latency;
 mod process;
 mod server;
@@ -25,8 +27,9 @@ fn main() -> Result<()> {
             collector::send(endpoint, token, connections, bytes, seconds)
         }
         [] => all(Duration::from_secs(8), 100),
+        ["functions"] => functions::table(Duration::from_secs(8), 100),
         ["quick"] => all(Duration::from_secs(1), 10),
-        _ => Err("usage: tributary-benches [quick]".into()),
+        _ => Err("usage: tributary-benches [quick | functions]".into()),
     }
 }
 

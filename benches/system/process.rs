@@ -36,13 +36,9 @@ impl ServerProcess {
         Ok(Self { child, endpoint: endpoint.to_owned(), token: token.to_owned(), _data: data })
     }
 
-    /// Processor time it has used, user and system, in seconds.
+    /// Processor time it has used.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/PID/stat has no name")?;
-        let ticks = |at: usize| fields.split_whitespace().nth(at).and_then(|ticks| ticks.parse::<f64>().ok());
-        let (user, system) = (ticks(11).ok_or("no utime")?, ticks(12).ok_or("no stime")?);
-        Ok((user + system) / TICKS_PER_SECOND)
+        cpu_seconds(self.child.id())
     }
 
     /// Resident memory, MiB: all of it, and what is not pages of files.
@@ -61,6 +57,15 @@ impl Drop for ServerProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time that a process has used, user and system, in seconds.
+pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("/proc/PID/stat has no name")?;
+    let ticks = |at: usize| fields.split_whitespace().nth(at).and_then(|ticks| ticks.parse::<f64>().ok());
+    let (user, system) = (ticks(11).ok_or("no utime")?, ticks(12).ok_or("no stime")?);
+    Ok((user + system) / TICKS_PER_SECOND)
 }
 
 /// Runs this very program with other arguments to its end and answers what it printed.

@@ -13,13 +13,24 @@ use serde_json::Value;
 const ARGUMENTS: &[&str] = &[
     "--message-format=json-render-diagnostics",
     "--package=tributary-rig",
+    "--package=tributary-collector",
+    "--package=tributary-worker",
+    "--package=tributary-query",
     "--package=tributary-lambda",
+    "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda",
+    "--bins",
     "--example=probe",
 ];
 
-/// A binary that a test runs.
+/// A function's binary, or the example that a test of the runtime runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binary {
+    /// HTTP request to a record.
+    Collector,
+    /// Batch to a store.
+    Worker,
+    /// The read API.
+    Query,
     /// `shared/lambda/examples/probe.rs`
     Probe,
 }
@@ -27,6 +38,9 @@ pub enum Binary {
 impl Binary {
     const fn name(self) -> &'static str {
         match self {
+            Self::Collector => "collector",
+            Self::Worker => "worker",
+            Self::Query => "query",
             Self::Probe => "probe",
         }
     }

@@ -1,0 +1,152 @@
+//! One region's installation with its core, on the peers: what the template would make, and the functions in it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_kms::types::KeyMetadata;
+use tempfile::TempDir;
+use tributary::local::{Local, Settings};
+use tributary_aws::ledger::RdsLedger;
+use tributary_aws::stream::KinesisStream;
+use tributary_embedded::control::FileControl;
+use tributary_embedded::poller::{Feed, Poller, PollerSettings};
+use tributary_model::TimestampMs;
+use tributary_ports::Target;
+use tributary_rig::binaries::Binary;
+use tributary_rig::data_api::{CLUSTER_ARN, DataApi, SECRET_ARN};
+use tributary_rig::fault_proxy::FaultProxy;
+use tributary_rig::kinesis::Kinesis;
+use tributary_rig::mapping::{Mapping, MappingSettings};
+use tributary_rig::ministack::Ministack;
+use tributary_rig::postgres::Postgres;
+use tributary_rig::runtime_api::Function;
+use tributary_rig::{REGION, sdk_config};
+
+const STREAM: &str = "reports";
+const DATABASE: &str = "tributary";
+const BUCKETS: [&str; 3] = ["objects", "overflow", "directory"];
+
+/// Everything but the search cluster, which not every test needs.
+pub(crate) struct Installation {
+    pub(crate) kinesis: Kinesis,
+    /// Stands before Kinesis, for writers and readers alike.
+    pub(crate) proxy: FaultProxy,
+    pub(crate) postgres: Postgres,
+    pub(crate) data_api: DataApi,
+    ministack: Ministack,
+    /// Sends to the default project and reads it.
+    pub(crate) token: String,
+    key: KeyMetadata,
+}
+
+impl Installation {
+    pub(crate) async fn start(seed: u64) -> Self {
+        let (kinesis, postgres, ministack) = tokio::join!(Kinesis::start(), Postgres::start(), Ministack::start());
+        kinesis.create(STREAM, 2).await;
+        let proxy = FaultProxy::start(&kinesis.endpoint, seed).await;
+        postgres.create_database(DATABASE).await;
+        let data_api = DataApi::start(&postgres).await;
+        let config = sdk_config(&data_api.endpoint).await;
+        RdsLedger::new(&config, CLUSTER_ARN, SECRET_ARN, DATABASE).migrate().await.unwrap();
+        let config = sdk_config(&ministack.endpoint).await;
+        let s3 = aws_sdk_s3::Client::new(&config);
+        for bucket in BUCKETS {
+            s3.create_bucket().bucket(bucket).send().await.unwrap();
+        }
+        let key = aws_sdk_kms::Client::new(&config).create_key().send().await.unwrap().key_metadata.unwrap();
+        let (token, directory) = directory().await;
+        s3.put_object().bucket("directory").key("directory.json").body(directory.into()).send().await.unwrap();
+        Self { kinesis, proxy, postgres, data_api, ministack, token, key }
+    }
+
+    pub(crate) fn collector(&self) -> Function {
+        self.function(
+            Binary::Collector,
+            &[("TRIBUTARY_STREAM", STREAM), ("TRIBUTARY_OVERFLOW_BUCKET", "overflow"), DIRECTORY],
+        )
+    }
+
+    pub(crate) fn search_worker(&self, opensearch_url: &str) -> Function {
+        let own = [("TRIBUTARY_TARGET", "search"), ("TRIBUTARY_OPENSEARCH_URL", opensearch_url), OBJECTS];
+        self.function(Binary::Worker, &[&own[..], &LEDGER].concat())
+    }
+
+    pub(crate) fn ledger_worker(&self) -> Function {
+        self.function(Binary::Worker, &[&[("TRIBUTARY_TARGET", "ledger"), OBJECTS][..], &LEDGER].concat())
+    }
+
+    pub(crate) fn query(&self, opensearch_url: &str) -> Function {
+        let own = [("TRIBUTARY_OPENSEARCH_URL", opensearch_url), OBJECTS, DIRECTORY];
+        self.function(Binary::Query, &[&own[..], &LEDGER].concat())
+    }
+
+    fn function(&self, binary: Binary, own: &[(&str, &str)]) -> Function {
+        let shared = [
+            ("AWS_ENDPOINT_URL", self.ministack.endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_KINESIS", &self.proxy.endpoint),
+            ("AWS_ENDPOINT_URL_RDS_DATA", &self.data_api.endpoint),
+            ("TRIBUTARY_REGION", REGION),
+            ("TRIBUTARY_LOG", "info"),
+            ("TRIBUTARY_DATA_KEY", self.key.arn().unwrap()),
+        ];
+        Function::new(&binary.path(), &[&shared[..], own].concat())
+    }
+
+    /// Feeds a worker from the stream, as the template's mapping does but for the number of retries.
+    pub(crate) async fn feed(&self, worker: Function, target: Target, retries_max: Option<u32>) -> Fed {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let worker = Arc::new(worker);
+        let settings = MappingSettings {
+            bisect: true,
+            retries_max,
+            on_failure: folders[0].path().to_owned(),
+            stream_arn: format!("arn:aws:kinesis:{REGION}:123456789012:stream/{STREAM}"),
+        };
+        let mapping = Arc::new(Mapping::new(Arc::clone(&worker), settings));
+        let stream = Arc::new(KinesisStream::new(&sdk_config(&self.proxy.endpoint).await, STREAM));
+        let control = FileControl::open(folders[1].path()).unwrap();
+        let feed = Feed { stream, news: None };
+        let poller = Poller::start(feed, Arc::clone(&mapping) as _, &control, target, PollerSettings::default());
+        Fed { mapping, worker, poller, _folders: folders }
+    }
+
+    /// How many rows the ledger has of invocations.
+    pub(crate) async fn rows(&self) -> i64 {
+        let client = self.postgres.connect(DATABASE).await;
+        client.query_one("SELECT count(*) FROM invocation", &[]).await.unwrap().get(0)
+    }
+}
+
+const DIRECTORY: (&str, &str) = ("TRIBUTARY_JWKS", "s3://directory/directory.json");
+const OBJECTS: (&str, &str) = ("TRIBUTARY_OBJECTS_BUCKET", "objects");
+const LEDGER: [(&str, &str); 3] = [
+    ("TRIBUTARY_LEDGER_CLUSTER_ARN", CLUSTER_ARN),
+    ("TRIBUTARY_LEDGER_SECRET_ARN", SECRET_ARN),
+    ("TRIBUTARY_LEDGER_DATABASE", DATABASE),
+];
+
+/// A worker that is fed.
+pub(crate) struct Fed {
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) worker: Arc<Function>,
+    pub(crate) poller: Poller,
+    _folders: [TempDir; 2],
+}
+
+/// A token and the directory that knows it, made by the local program.
+async fn directory() -> (String, Vec<u8>) {
+    let data = tempfile::tempdir().unwrap();
+    let local = Local::start(Settings::on(data.path()).unwrap()).await.unwrap();
+    let token = local.token().to_owned();
+    local.stop().await;
+    (token, find(data.path(), "directory.json"))
+}
+
+fn find(data: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(data.join("objects").join(name)).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "reports are of now")]
+pub(crate) fn now() -> TimestampMs {
+    TimestampMs::from_system(std::time::SystemTime::now())
+}
