@@ -5,24 +5,41 @@ use tokio::sync::OnceCell;
 use tributary_model::limits::{SEARCH_READ_TIMEOUT, SEARCH_WRITE_TIMEOUT};
 
 use super::client::{Asking, Client};
-use super::failure::{Cause, Failure};
+use super::failure::Failure;
 
 const PATH: &str = "/_index_template/invocations";
 const TEMPLATE: &str = include_str!("../../../../infra/index/invocations.json");
 
+/// What an index of ours would be made by, whichever templates there are: a function may only POST.
+const APPLIES: &str =
+    "/_index_template/_simulate_index/invocations-1d-1970.01.01?filter_path=template.mappings._meta,error.type";
+
+/// A template, as we write it and as the cluster would apply it.
 #[derive(Deserialize)]
-struct Versioned {
+struct Told {
+    template: Option<Template>,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    mappings: Mappings,
+}
+
+#[derive(Deserialize)]
+struct Mappings {
+    #[serde(rename = "_meta")]
+    meta: Meta,
+}
+
+#[derive(Deserialize)]
+struct Meta {
     version: u64,
 }
 
-#[derive(Deserialize)]
-struct Templates {
-    index_templates: Vec<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    index_template: Versioned,
+impl Told {
+    fn version(&self) -> Option<u64> {
+        self.template.as_ref().map(|template| template.mappings.meta.version)
+    }
 }
 
 /// Writes the template of this build; the same again changes nothing. Indices that are there keep theirs.
@@ -46,16 +63,11 @@ impl Check {
 }
 
 async fn check(client: &Client) -> Result<(), Failure> {
-    let path = format!("{PATH}?filter_path=index_templates.index_template.version,error.type");
-    let answer = client.answer(&Asking::json(http::Method::GET, path, "", SEARCH_READ_TIMEOUT)).await;
-    let answer = match answer {
-        Err(Failure::Answered(Cause { status: 404, .. })) => return Err(Failure::NotSetUp),
-        answer => answer?,
-    };
-    let there: Templates = serde_json::from_slice(&answer).map_err(|_| Failure::Malformed)?;
-    let ours: Versioned = serde_json::from_str(TEMPLATE).map_err(|_| Failure::NotMade)?;
-    let is_new_enough = there.index_templates.iter().any(|named| named.index_template.version >= ours.version);
-    if is_new_enough { Ok(()) } else { Err(Failure::NotSetUp) }
+    let answer = client.answer(&Asking::json(http::Method::POST, APPLIES, "", SEARCH_READ_TIMEOUT)).await?;
+    let there: Told = serde_json::from_slice(&answer).map_err(|_| Failure::Malformed)?;
+    let ours: Told = serde_json::from_str(TEMPLATE).map_err(|_| Failure::NotMade)?;
+    // None is less than any.
+    if there.version() >= ours.version() { Ok(()) } else { Err(Failure::NotSetUp) }
 }
 
 #[cfg(test)]

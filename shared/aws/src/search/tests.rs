@@ -55,7 +55,7 @@ fn items(items: &[Value]) -> Answer {
 }
 
 fn template() -> Answer {
-    Answer::json(&json!({ "index_templates": [{ "index_template": { "version": u32::MAX } }] }))
+    Answer::json(&json!({ "template": { "mappings": { "_meta": { "version": u32::MAX } } } }))
 }
 
 /// A cluster that is set up, and answers the bulk requests as `bulk` says of their number and content.
@@ -338,9 +338,8 @@ async fn a_long_page_is_asked_for_in_parts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_is_not_set_up_takes_no_document() {
-    let missing =
-        Answer::Whole(404, Vec::new(), Bytes::from_static(br#"{"error":{"type":"resource_not_found_exception"}}"#));
-    let old = Answer::json(&json!({ "index_templates": [{ "index_template": { "version": 0 } }] }));
+    let missing = Answer::json(&json!({}));
+    let old = Answer::json(&json!({ "template": { "mappings": { "_meta": { "version": 0 } } } }));
     for answer in [missing, old] {
         let server = Scripted::start(move |_, _| answer.clone()).await;
         let error = upsert(&server, documents(0..1)).await.expect_err("a failure");
