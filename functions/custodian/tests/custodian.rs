@@ -14,8 +14,8 @@ use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::{
-    AccountId, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
-    TokenId, overflow,
+    AccountId, Day, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
+    TokenId, Version, overflow,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::Condition;
@@ -50,6 +50,14 @@ impl Search for Moody {
 
     async fn get(&self, _: &ProjectId, _: ReportId) -> Result<Option<Document>, PortError> {
         unreachable!("a worker does not search")
+    }
+
+    async fn versions(&self, _: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        unreachable!("a worker does not audit")
+    }
+
+    async fn expire(&self, _: Day) -> Result<(), PortError> {
+        unreachable!("a worker does not expire")
     }
 
     async fn functions(&self, _: &Scope, _: usize) -> Result<Vec<FunctionSummary>, PortError> {

@@ -134,14 +134,11 @@ async fn versions(
     target: Target,
     expected: &[(usize, Expected)],
 ) -> Result<Vec<Option<Version>>, PortError> {
+    let ids: Vec<ReportId> = expected.iter().map(|(_, expected)| expected.id).collect();
     if target == Target::Ledger {
-        let ids: Vec<ReportId> = expected.iter().map(|(_, expected)| expected.id).collect();
         let rows = replays.ledger.invocations(&ids).await?;
         return Ok(rows.into_iter().map(|row| row.map(|row| row.version)).collect());
     }
-    let mut versions = Vec::with_capacity(expected.len());
-    for (_, Expected { project, id, .. }) in expected {
-        versions.push(replays.search.get(project, *id).await?.map(|document| document.version));
-    }
-    Ok(versions)
+    let versions = replays.search.versions(&ids).await?;
+    Ok(versions.into_iter().map(|stored| stored.into_iter().max()).collect())
 }

@@ -16,7 +16,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use serde_json::{Value, json};
 use tributary_model::limits::BATCH_RECORDS;
 use tributary_model::{
-    AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId,
+    AccountId, Day, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId,
+    Version,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::keys::{DataKey, PublicKey, Purpose, Signature};
@@ -49,6 +50,14 @@ impl Search for Null {
     }
 
     async fn get(&self, _: &ProjectId, _: ReportId) -> Result<Option<Document>, PortError> {
+        not_asked()
+    }
+
+    async fn versions(&self, _: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        not_asked()
+    }
+
+    async fn expire(&self, _: Day) -> Result<(), PortError> {
         not_asked()
     }
 

@@ -9,6 +9,7 @@ mod failure;
 mod functions;
 mod index;
 mod read;
+mod stored;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod upsert;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use tributary_model::{Invocation, ProjectId, ReportId};
+use tributary_model::{Day, Invocation, ProjectId, ReportId, Version};
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::{PortError, Search, Upserted};
 
@@ -76,6 +77,14 @@ impl Search for OpenSearch {
 
     async fn get(&self, project: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError> {
         read::one(&self.client, project, id).await.map_err(|failure| failure.port_error("search.get"))
+    }
+
+    async fn versions(&self, ids: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        stored::versions(&self.client, ids).await.map_err(|failure| failure.port_error("search.versions"))
+    }
+
+    async fn expire(&self, today: Day) -> Result<(), PortError> {
+        stored::expire(&self.client, today).await.map_err(|failure| failure.port_error("search.expire"))
     }
 
     async fn functions(&self, scope: &Scope, limit: usize) -> Result<Vec<FunctionSummary>, PortError> {

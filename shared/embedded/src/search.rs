@@ -8,6 +8,7 @@ mod not;
 mod open;
 mod page;
 mod schema;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -18,9 +19,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocAddress, IndexReader, Searcher, TantivyDocument, Term};
-use tributary_model::{Invocation, ProjectId, ReportId, limits};
-use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort, SortKey, TextField};
+use tantivy::{DocAddress, IndexReader, Searcher, TantivyDocument};
+use tributary_model::{Day, Invocation, ProjectId, ReportId, Version, limits};
+use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort, SortKey};
 use tributary_ports::{PortError, PortErrorKind, Search, Upserted};
 
 use crate::blocking;
@@ -77,6 +78,14 @@ impl TantivySearch {
         let unavailable = move |error| PortError::new(PortErrorKind::Unavailable, operation, error);
         blocking::run(operation, move || read(&searcher).map_err(unavailable)).await
     }
+
+    fn unwritten(&self, operation: &'static str, error: WriteError) -> PortError {
+        let kind = match error {
+            WriteError::Busy => PortErrorKind::Throttled,
+            WriteError::Failed(_) | WriteError::Closed => PortErrorKind::Unavailable,
+        };
+        PortError::new(kind, operation, error).retry_after(self.settings.commit_interval)
+    }
 }
 
 type ReadError = Box<dyn std::error::Error + Send + Sync>;
@@ -87,13 +96,7 @@ impl Search for TantivySearch {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        self.writer.upsert(documents).await.map_err(|error| {
-            let kind = match error {
-                WriteError::Busy => PortErrorKind::Throttled,
-                WriteError::Failed(_) | WriteError::Closed => PortErrorKind::Unavailable,
-            };
-            PortError::new(kind, "search.upsert", error).retry_after(self.settings.commit_interval)
-        })
+        self.writer.upsert(documents).await.map_err(|error| self.unwritten("search.upsert", error))
     }
 
     async fn find(
@@ -113,7 +116,7 @@ impl Search for TantivySearch {
     }
 
     async fn get(&self, project: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError> {
-        let id_term = Term::from_field_text(schema::text(TextField::Id), &id.to_string());
+        let id_term = stored::id_term(id);
         let project = project.clone();
         self.read("search.get", move |searcher| {
             let query = TermQuery::new(id_term, IndexRecordOption::Basic);
@@ -123,6 +126,18 @@ impl Search for TantivySearch {
             Ok(Some(document).filter(|document| document.invocation.project == project))
         })
         .await
+    }
+
+    async fn versions(&self, ids: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        let ids = ids.to_vec();
+        self.read("search.versions", move |searcher| {
+            ids.into_iter().map(|id| Ok(stored::versions(searcher, id)?)).collect()
+        })
+        .await
+    }
+
+    async fn expire(&self, today: Day) -> Result<(), PortError> {
+        self.writer.expire(today).await.map_err(|error| self.unwritten("search.expire", error))
     }
 
     async fn functions(&self, scope: &Scope, limit: usize) -> Result<Vec<FunctionSummary>, PortError> {

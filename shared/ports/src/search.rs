@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tributary_model::record::Codec;
-use tributary_model::{Invocation, Kind, ProjectId, ReportId, RetentionClass, TimestampMs, Version};
+use tributary_model::{Day, Invocation, Kind, ProjectId, ReportId, RetentionClass, TimestampMs, Version};
 
 use crate::{PortError, Upserted};
 
@@ -356,6 +356,21 @@ pub trait Search: Send + Sync {
     /// # Errors
     /// Bad luck of any kind.
     async fn get(&self, project: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError>;
+
+    /// For each id the versions under which it is stored, in the ids' order, whatever the project: none, one, or several
+    /// where it is stored more than once, which a store may not be able to do and nothing of ours does. What was applied
+    /// is seen when it is found.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn versions(&self, ids: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError>;
+
+    /// Deletes the documents that are past their retention on the day `today` ([`RetentionClass::expired`]), and no
+    /// others. Those of a class that is kept by month may stay until the last of their month is past it.
+    ///
+    /// # Errors
+    /// Bad luck of any kind; some may be deleted. The same call again is safe.
+    async fn expire(&self, today: Day) -> Result<(), PortError>;
 
     /// The functions of the scope, the most invoked first (equal counts by name), at most `limit`.
     ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tributary_aws::search::OpenSearch;
+use tributary_model::{RetentionClass, Version};
 use tributary_ports::contract;
 use tributary_ports::contract::search::Store;
 use tributary_ports::contract::search::samples::{document, everything, invocation, project, text};
@@ -39,6 +40,7 @@ async fn a_plain_cluster() {
     }
     an_unknown_field_is_refused(&cluster, &search).await;
     what_the_index_refuses_is_kept_without_its_fields(&cluster, &search).await;
+    an_id_in_two_indices_has_two_versions(&cluster, &search).await;
     contract::search::all(async || {
         clear(&cluster).await;
         let cluster = Arc::clone(&cluster);
@@ -85,6 +87,19 @@ async fn what_the_index_refuses_is_kept_without_its_fields(cluster: &Cluster, se
     assert_eq!(found[0].removed[0].reason, "the index refused it: illegal_argument_exception");
     let stored = search.get(&project("shop"), long.invocation.id).await.expect("a get").expect("the document");
     assert_eq!((stored.version, &stored.original), (long.version, &long.original));
+}
+
+async fn an_id_in_two_indices_has_two_versions(cluster: &Cluster, search: &OpenSearch) {
+    let mut monthly = document(invocation(4));
+    monthly.version = Version::from_u64(monthly.version.as_u64() + 1);
+    monthly.retention = RetentionClass::from_days(90).expect("a class");
+    for written in [document(invocation(4)), monthly.clone()] {
+        assert_eq!(search.upsert(vec![written]).await.expect("an upsert"), [Upserted::Applied]);
+    }
+    refresh(cluster).await;
+    let mut versions = search.versions(&[invocation(4).id]).await.expect("the versions");
+    versions[0].sort_unstable();
+    assert_eq!(versions, [[document(invocation(4)).version, monthly.version]]);
 }
 
 #[tokio::test]

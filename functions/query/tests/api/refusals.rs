@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Method;
 use tributary_model::directory::Scope as TokenScope;
-use tributary_model::{Invocation, ProjectId, ReportId};
+use tributary_model::{Day, Invocation, ProjectId, ReportId, Version};
 use tributary_ports::contract::search::samples;
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::{PortError, PortErrorKind, Search, Upserted};
@@ -116,6 +116,14 @@ impl Search for Down {
     }
 
     async fn get(&self, _: &ProjectId, _: ReportId) -> Result<Option<Document>, PortError> {
+        down()
+    }
+
+    async fn versions(&self, _: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        down()
+    }
+
+    async fn expire(&self, _: Day) -> Result<(), PortError> {
         down()
     }
 

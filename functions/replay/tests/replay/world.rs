@@ -12,7 +12,8 @@ use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_model::{
-    AccountId, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs, TokenId,
+    AccountId, Day, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
+    TokenId, Version,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::{Condition, Etag, Object};
@@ -164,6 +165,15 @@ impl Search for MemorySearch {
     async fn get(&self, project: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError> {
         let document = lock(&self.documents).get(&id).cloned();
         Ok(document.filter(|document| document.invocation.project == *project))
+    }
+
+    async fn versions(&self, ids: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        let documents = lock(&self.documents);
+        Ok(ids.iter().map(|id| documents.get(id).map(|document| document.version).into_iter().collect()).collect())
+    }
+
+    async fn expire(&self, _: Day) -> Result<(), PortError> {
+        Err(PortError::new(PortErrorKind::Invalid, "memory.expire", "a replay does not ask this"))
     }
 
     async fn functions(&self, _: &Scope, _: usize) -> Result<Vec<FunctionSummary>, PortError> {

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use tributary_model::dead_letter::DeadLetter;
 use tributary_model::{
-    AccountId, Invocation, Kind, Outcome, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
-    TokenId, Version,
+    AccountId, Day, Invocation, Kind, Outcome, ProjectId, Region, Report, ReportId, RetentionClass, Target,
+    TimestampMs, TokenId, Version,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::envelope::open;
@@ -167,6 +167,14 @@ impl Search for Store {
     }
 
     async fn get(&self, _: &ProjectId, _: ReportId) -> Result<Option<Document>, PortError> {
+        not_asked()
+    }
+
+    async fn versions(&self, _: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        not_asked()
+    }
+
+    async fn expire(&self, _: Day) -> Result<(), PortError> {
         not_asked()
     }
 

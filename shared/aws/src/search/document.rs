@@ -179,10 +179,10 @@ pub(super) fn invocation(source: &str) -> Result<Invocation, Broken> {
 }
 
 /// The whole of a document, from its source and its `_version`.
-pub(super) fn document(source: &str, version: u64) -> Result<Document, Broken> {
+pub(super) fn document(source: &str, version: Version) -> Result<Document, Broken> {
     let Beside { retention, original } = serde_json::from_str(source).map_err(|_| Broken("report"))?;
     Ok(Document {
-        version: Version::from_u64(version),
+        version,
         retention,
         invocation: invocation(source)?,
         original: Original {
@@ -214,7 +214,7 @@ mod tests {
         let document_ = sample(invocation);
         let json = written(&document_);
         assert!(!json.contains('\n'), "{json}");
-        assert_eq!(document(&json, document_.version.as_u64()).unwrap(), document_);
+        assert_eq!(document(&json, document_.version).unwrap(), document_);
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(indexed["labels"], serde_json::json!([]));
         assert_eq!(indexed["error"]["message"], "");
         assert_eq!(indexed["removed_count"], 1);
-        let after = document(&json, 1).unwrap().invocation;
+        let after = document(&json, before.version).unwrap().invocation;
         assert_eq!(after.labels, before.invocation.labels);
         assert_eq!(after.error, before.invocation.error);
         assert_eq!((after.removed_count, after.removed[0].reason.as_str()), (1, "the index refused it"));

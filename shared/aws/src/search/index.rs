@@ -18,9 +18,25 @@ pub(super) fn name(retention: RetentionClass, day: Day) -> String {
     format!("{PREFIX}-{retention}-{span}")
 }
 
+/// The class of an index, and the last day whose documents it holds; none if the name is not one of ours.
+pub(super) fn parse(index: &str) -> Option<(RetentionClass, Day)> {
+    let (retention, span) = index.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
+    let digits: String = span.split('.').collect();
+    let number: u32 = digits.parse().ok()?;
+    let last = match digits.len() {
+        8 => Day::new(number).ok()?,
+        6 => (28..=31).rev().find_map(|day| Day::new(number * 100 + day).ok())?,
+        _ => return None,
+    };
+    Some((retention.parse().ok()?, last))
+}
+
 /// Patterns, ready for a path, that fit all indices which may hold documents of these days: few for a short time, and
 /// all of them for a very long one. A pattern without an index finds nothing, which is no error.
 pub(super) fn of_days(days: &[Day]) -> String {
+    if days.len() > SEARCH_DAYS_NAMED_MAX {
+        return ALL.to_owned();
+    }
     let mut patterns = Vec::new();
     for day in days {
         for span in [month(*day), date(*day)] {
@@ -93,6 +109,21 @@ mod tests {
     fn long_classes_have_an_index_a_month() {
         assert_eq!(name(class(30), Day(20_261_121)), "invocations-30d-2026.11.21");
         assert_eq!(name(class(31), Day(20_261_121)), "invocations-31d-2026.11");
+    }
+
+    #[test]
+    fn a_name_tells_its_class_and_last_day() {
+        assert_eq!(parse("invocations-30d-2026.11.21"), Some((class(30), Day(20_261_121))));
+        assert_eq!(parse("invocations-90d-2028.02"), Some((class(90), Day(20_280_229))));
+        for other in [
+            "invocations",
+            "invocations-30d",
+            "invocations-30d-2026.11.31",
+            "other-30d-2026.11.21",
+            "invocations-30d-2026",
+        ] {
+            assert_eq!(parse(other), None, "{other}");
+        }
     }
 
     #[test]

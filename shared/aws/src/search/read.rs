@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tributary_model::limits::{PAGE_ITEMS_MAX, SEARCH_READ_TIMEOUT};
-use tributary_model::{Invocation, ProjectId, ReportId};
+use tributary_model::{Invocation, ProjectId, ReportId, Version};
 use tributary_ports::search::{After, Document, Scope, Sort};
 
 use super::client::{Asking, Client};
@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::index;
 
 /// What is asked for of an answer.
-const HITS: &str = "hits.hits._source,hits.hits._version,error.type";
+const HITS: &str = "hits.hits._id,hits.hits._source,hits.hits._version,error.type";
 
 #[derive(Deserialize)]
 struct Found {
@@ -29,7 +29,9 @@ struct Hits {
 }
 
 #[derive(Deserialize)]
-struct Hit {
+pub(super) struct Hit {
+    #[serde(rename = "_id")]
+    pub(super) id: ReportId,
     #[serde(rename = "_version")]
     version: Option<u64>,
     #[serde(rename = "_source")]
@@ -39,6 +41,10 @@ struct Hit {
 impl Hit {
     fn source(&self) -> Result<&str, Failure> {
         self.source.as_deref().map(RawValue::get).ok_or(Failure::Malformed)
+    }
+
+    pub(super) fn version(&self) -> Result<Version, Failure> {
+        self.version.map(Version::from_u64).ok_or(Failure::Malformed)
     }
 }
 
@@ -50,7 +56,7 @@ pub(super) fn search(patterns: &str, filter_path: &str, body: &Value) -> Asking 
     Asking::json(http::Method::POST, path, body.to_string(), SEARCH_READ_TIMEOUT)
 }
 
-async fn hits(client: &Client, patterns: &str, body: &Value) -> Result<Vec<Hit>, Failure> {
+pub(super) async fn hits(client: &Client, patterns: &str, body: &Value) -> Result<Vec<Hit>, Failure> {
     let answer = client.answer(&search(patterns, HITS, body)).await?;
     let found: Found = serde_json::from_slice(&answer).map_err(|_| Failure::Malformed)?;
     Ok(found.hits.hits)
@@ -133,6 +139,5 @@ pub(super) async fn one(client: &Client, project: &ProjectId, id: ReportId) -> R
     });
     let hits = hits(client, &index::of_days(&[id.day]), &body).await?;
     let Some(hit) = hits.iter().max_by_key(|hit| hit.version) else { return Ok(None) };
-    let version = hit.version.ok_or(Failure::Malformed)?;
-    document::document(hit.source()?, version).map(Some).map_err(broken)
+    document::document(hit.source()?, hit.version()?).map(Some).map_err(broken)
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tantivy::TantivyDocument;
 use tantivy::schema::{Field, Value};
 use tributary_model::record::Codec;
-use tributary_model::{Invocation, Kind, ReportId, RetentionClass, Version, limits};
+use tributary_model::{Day, Invocation, Kind, ReportId, RetentionClass, Version, limits};
 use tributary_ports::search::{BoolField, Document, Filter, NumberField, Original, TextField};
 
 use super::metric::{self, unsigned_zero};
@@ -18,6 +18,12 @@ pub(super) fn id_numbers(id: ReportId) -> [u64; 3] {
     let hash = u128::from_be_bytes(id.hash);
     let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or_default();
     [u64::from(id.day.0), half(hash >> 64), half(hash)]
+}
+
+/// From [`id_numbers`].
+pub(super) fn id_of_numbers([day, high, low]: [u64; 3]) -> ReportId {
+    let hash = (u128::from(high) << 64) | u128::from(low);
+    ReportId { day: Day(u32::try_from(day).unwrap_or_default()), hash: hash.to_be_bytes() }
 }
 
 /// The document as the index takes it.

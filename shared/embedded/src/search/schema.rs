@@ -18,7 +18,8 @@
 //! | `id_day`, `id_high`, `id_low` | column | the id in three numbers, for the order of equal sort keys |
 //! | `invocation` | stored | the invocation as JSON |
 //! | `report` | stored | the report as it was received, compressed |
-//! | `report_kind`, `report_codec`, `report_bytes`, `retention_days` | stored | the rest of the document |
+//! | `retention_days` | column, stored | the retention class |
+//! | `report_kind`, `report_codec`, `report_bytes` | stored | the rest of the document |
 
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
@@ -61,6 +62,7 @@ pub(super) mod column {
     pub(in super::super) const MEMORY_USED_PERCENT: &str = "memory_used_percent";
     pub(in super::super) const TIMESTAMP: &str = "timestamp";
     pub(in super::super) const DOC_VERSION: &str = "doc_version";
+    pub(in super::super) const RETENTION_DAYS: &str = "retention_days";
     pub(in super::super) const ID_DAY: &str = "id_day";
     pub(in super::super) const ID_HIGH: &str = "id_high";
     pub(in super::super) const ID_LOW: &str = "id_low";
@@ -119,9 +121,10 @@ fn add_others(builder: &mut SchemaBuilder) {
     builder.add_u64_field(column::ID_LOW, FAST);
     builder.add_bytes_field("invocation", STORED);
     builder.add_bytes_field("report", STORED);
-    for name in ["report_kind", "report_codec", "report_bytes", "retention_days"] {
+    for name in ["report_kind", "report_codec", "report_bytes"] {
         builder.add_u64_field(name, STORED);
     }
+    builder.add_u64_field(column::RETENTION_DAYS, FAST | STORED);
 }
 
 fn exact() -> TextOptions {

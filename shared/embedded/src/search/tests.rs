@@ -138,7 +138,7 @@ async fn calls_share_a_commit_and_closing_makes_it() {
     add(&search, 0..1).await;
     // The writer alone, so that it can be closed while the calls wait.
     let TantivySearch { writer, reader, .. } = search;
-    let send = |number| writer.send(documents(number..number + 1)).expect("a place in the queue");
+    let send = |number| writer.send(writer::Work::Upsert(documents(number..number + 1))).expect("a place in the queue");
     let answers = [1, 2, 3].map(send);
     drop(writer);
     for answer in answers {

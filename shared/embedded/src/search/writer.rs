@@ -20,15 +20,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DocSet, Index, IndexReader, IndexWriter, Searcher, TERMINATED, Term};
+use tantivy::{Index, IndexReader, IndexWriter, Searcher};
 use tokio::sync::oneshot;
-use tributary_model::{ReportId, Version, limits};
+use tributary_model::{Day, ReportId, Version, limits};
 use tributary_ports::Upserted;
-use tributary_ports::search::{Document, TextField};
+use tributary_ports::search::Document;
 
 use super::document::to_index;
-use super::schema::{self, column};
+use super::stored;
 
 /// Why a call was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,8 +42,15 @@ pub(super) enum WriteError {
 
 type Answer = Result<Vec<Upserted>, WriteError>;
 
+/// What the thread is asked to do.
+pub(super) enum Work {
+    Upsert(Vec<Document>),
+    /// Deletes what is past its retention on this day.
+    Expire(Day),
+}
+
 struct Call {
-    documents: Vec<Document>,
+    work: Work,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -82,14 +88,19 @@ impl Writer {
 
     /// Writes the documents by version; returns when what was applied is durable and found.
     pub(super) async fn upsert(&self, documents: Vec<Document>) -> Answer {
-        self.send(documents)?.await.unwrap_or(Err(WriteError::Closed))
+        self.send(Work::Upsert(documents))?.await.unwrap_or(Err(WriteError::Closed))
     }
 
-    /// Hands the documents to the thread; calls are taken in turn.
-    pub(super) fn send(&self, documents: Vec<Document>) -> Result<oneshot::Receiver<Answer>, WriteError> {
+    /// Deletes what is past its retention on the day `today`; returns when that is durable.
+    pub(super) async fn expire(&self, today: Day) -> Result<(), WriteError> {
+        self.send(Work::Expire(today))?.await.unwrap_or(Err(WriteError::Closed)).map(drop)
+    }
+
+    /// Hands work to the thread; calls are taken in turn.
+    pub(super) fn send(&self, work: Work) -> Result<oneshot::Receiver<Answer>, WriteError> {
         let (answer, answered) = oneshot::channel();
         let calls = self.calls.as_ref().ok_or(WriteError::Closed)?;
-        calls.try_send(Call { documents, answer }).map_err(|error| match error {
+        calls.try_send(Call { work, answer }).map_err(|error| match error {
             TrySendError::Full(_) => WriteError::Busy,
             TrySendError::Disconnected(_) => WriteError::Closed,
         })?;
@@ -173,7 +184,11 @@ impl Thread {
 
     /// Decides for each document and hands those that apply to the engine.
     fn accept(&mut self, call: Call) {
-        match guarded(|| self.apply(call.documents)) {
+        let done = guarded(|| match call.work {
+            Work::Upsert(documents) => self.apply(documents),
+            Work::Expire(today) => self.expire(today),
+        });
+        match done {
             Ok((upserted, false)) => drop(call.answer.send(Ok(upserted))),
             Ok((upserted, true)) => self.waiting.push(Waiting { upserted, answer: call.answer }),
             Err(reason) => {
@@ -199,10 +214,9 @@ impl Thread {
 
     fn apply_one(&mut self, searcher: &Searcher, document: &Document) -> tantivy::Result<Upserted> {
         let id = document.invocation.id;
-        let id_term = Term::from_field_text(schema::text(TextField::Id), &id.to_string());
         let known = match self.pending.get(&id) {
             Some(version) => Some(*version),
-            None => committed_version(searcher, &id_term)?,
+            None => stored::versions(searcher, id)?.pop(),
         };
         match known {
             Some(known) if known == document.version => return Ok(Upserted::AlreadyThere),
@@ -215,11 +229,24 @@ impl Thread {
         };
         let writer = self.writer.as_ref().ok_or_else(|| tantivy::TantivyError::SystemError("closed".to_owned()))?;
         if known.is_some() {
-            writer.delete_term(id_term);
+            writer.delete_term(stored::id_term(id));
         }
         writer.add_document(indexed)?;
         self.pending.insert(id, document.version);
         Ok(Upserted::Applied)
+    }
+
+    /// No outcomes, and whether anything was deleted. What was accepted since the last commit waits for the next expiry.
+    fn expire(&mut self, today: Day) -> tantivy::Result<(Vec<Upserted>, bool)> {
+        self.reopen()?;
+        let expired = stored::expired(&self.reader.searcher(), today)?;
+        let writer = self.writer.as_ref().ok_or_else(|| tantivy::TantivyError::SystemError("closed".to_owned()))?;
+        let mut rests = false;
+        for id in expired.into_iter().filter(|id| !self.pending.contains_key(id)) {
+            writer.delete_term(stored::id_term(id));
+            rests = true;
+        }
+        Ok((Vec::new(), rests))
     }
 
     /// Commits what waits and answers those who wait for it.
@@ -277,22 +304,6 @@ impl Thread {
     }
 }
 
-/// The version of the document of an id in the last commit.
-fn committed_version(searcher: &Searcher, id: &Term) -> tantivy::Result<Option<Version>> {
-    for segment in searcher.segment_readers() {
-        let index = segment.inverted_index(id.field())?;
-        let Some(mut documents) = index.read_postings(id, IndexRecordOption::Basic)? else { continue };
-        while documents.doc() != TERMINATED {
-            if !segment.is_deleted(documents.doc()) {
-                let version = segment.fast_fields().u64(column::DOC_VERSION)?.first(documents.doc());
-                return Ok(version.map(Version::from_u64));
-            }
-            documents.advance();
-        }
-    }
-    Ok(None)
-}
-
 /// Runs `work`; the engine panics where it finds its files broken, which must not end the thread.
 fn guarded<T>(work: impl FnOnce() -> tantivy::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
@@ -310,10 +321,10 @@ mod tests {
         let (calls, received) = sync_channel(1);
         let (_, closed) = sync_channel(0);
         let writer = Writer { calls: Some(calls), closed: Mutex::new(closed) };
-        let _waiting = writer.send(Vec::new()).expect("a place in the queue");
-        assert!(matches!(writer.send(Vec::new()), Err(WriteError::Busy)));
+        let _waiting = writer.send(Work::Upsert(Vec::new())).expect("a place in the queue");
+        assert!(matches!(writer.send(Work::Upsert(Vec::new())), Err(WriteError::Busy)));
         drop(received);
-        assert!(matches!(writer.send(Vec::new()), Err(WriteError::Closed)));
+        assert!(matches!(writer.send(Work::Upsert(Vec::new())), Err(WriteError::Closed)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What every search index keeps to.
 
+mod expiry;
 mod filters;
 mod functions;
 mod pages;
@@ -7,6 +8,7 @@ mod random;
 pub mod reference;
 pub mod samples;
 mod upserts;
+mod versions;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -65,6 +67,8 @@ impl Store {
 pub async fn all(fresh: impl AsyncFn() -> Store) {
     upserts::all(&fresh).await;
     filters::all(&fresh).await;
+    versions::all(&fresh).await;
+    expiry::all(&fresh).await;
     pages::all(&fresh).await;
     functions::all(&fresh).await;
     random::all(&fresh).await;

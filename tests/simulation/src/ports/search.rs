@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tributary_model::{Invocation, ProjectId, ReportId, RetentionClass, TimestampMs, Version};
+use tributary_model::{Day, Invocation, ProjectId, ReportId, RetentionClass, TimestampMs, Version};
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::{PortError, PortErrorKind, Search, Upserted};
 
@@ -71,6 +71,18 @@ impl Search for MemorySearch {
     async fn get(&self, _: &ProjectId, id: ReportId) -> Result<Option<Document>, PortError> {
         let effect = |_| Ok(lock(&self.documents).of(id).next().cloned());
         self.world.call(Place::Search, "search.get", About::Nobody, effect).await
+    }
+
+    async fn versions(&self, ids: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
+        let effect = |_| {
+            let held = lock(&self.documents);
+            Ok(ids.iter().map(|id| held.of(*id).map(Written::version).collect()).collect())
+        };
+        self.world.call(Place::Search, "search.versions", About::Nobody, effect).await
+    }
+
+    async fn expire(&self, _: Day) -> Result<(), PortError> {
+        not_asked("search.expire")
     }
 
     async fn functions(&self, _: &Scope, _: usize) -> Result<Vec<FunctionSummary>, PortError> {
