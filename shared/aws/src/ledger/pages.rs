@@ -51,12 +51,13 @@ mod tests {
 
     #[test]
     fn a_page_ends_by_its_bytes_as_they_are_sent() {
+        // Ten bytes of JSON, fifteen within a JSON text: two rows are 3 MB.
         let rows = vec!["\"\u{1}\\".repeat(100_000); 7];
         let pages = pages(&rows);
-        assert_eq!(pages.len(), 7, "{}", pages[0].len());
+        let counts = pages.iter().map(|page| serde_json::from_str::<Vec<String>>(page).expect("rows").len());
+        assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 2, 1]);
         for page in pages {
             assert!(serde_json::to_string(&page).expect("JSON").len() <= LEDGER_REQUEST_BYTES_MAX);
-            assert_eq!(serde_json::from_str::<Vec<String>>(&page).expect("rows").len(), 1);
         }
     }
 }
