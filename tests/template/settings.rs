@@ -1,6 +1,7 @@
 //! Functions: what they are built from, and their environment.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
@@ -63,14 +64,21 @@ fn problems(project: &Project) -> Vec<String> {
 fn built(project: &Project, template: &Template, function: Resource<'_>) -> Vec<String> {
     let folder = Path::new(template.path).parent().expect("a folder");
     let code = project.root.join(folder).join(function.property("/CodeUri").as_str().expect("a folder"));
+    let manifest = fs::read_to_string(code.join("Cargo.toml")).unwrap_or_default();
+    let manifest: toml::Table = manifest.parse().expect("a manifest");
+    let binary = function.whole["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap_or_default();
+    let bins = manifest.get("bin").and_then(toml::Value::as_array).cloned().unwrap_or_default();
     let mut problems = Vec::new();
     let mut must = |holds: bool, what: &str| {
         if !holds {
             problems.push(format!("{}: {what}", function.name));
         }
     };
-    must(code.join("Cargo.toml").is_file(), "no package is there");
     must(function.whole["Metadata"]["BuildMethod"] == "rust-cargolambda", "is not built by cargo-lambda");
+    must(bins.iter().any(|bin| bin["name"].as_str() == Some(binary)), "its package has no such binary");
+    let features = || manifest.get("package")?.get("metadata")?.get("lambda")?.get("build")?.get("features");
+    let features = features().and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    must(features.iter().any(|feature| feature.as_str() == Some("lambda")), "cargo-lambda is not told its feature");
     let globals = &template.document["Globals"]["Function"];
     must(globals["Runtime"] == "provided.al2023", "runs on provided.al2023");
     must(globals["Architectures"] == json!([{"Ref": "Architecture"}]), "its architecture is a parameter");
@@ -94,8 +102,10 @@ fn a_wrong_environment_is_found() {
             (In::Region, at("TRIBUTARY_STREAM"), json!(null)),
             (In::Region, at("TRIBUTARY_STREAMS"), json!("x")),
             (In::Region, "/WorkerSearch/Properties/Environment/Variables/TRIBUTARY_OPENSEARCH_URL", json!(null)),
+            (In::Region, "/WorkerLedger/Metadata/BuildProperties/Binary", json!("ledger")),
             (In::Region, "/Collector/Metadata/BuildMethod", json!("makefile")),
             (In::Region, "/Collector/Properties/VpcConfig", json!({"SubnetIds": []})),
+            (In::Core, "/Query/Properties/CodeUri", json!("../functions/worker")),
         ],
     );
     let mut project = Project::read();
