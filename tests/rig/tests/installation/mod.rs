@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_kms::types::KeyMetadata;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use tempfile::TempDir;
 use tributary::local::{Local, Settings};
 use tributary_aws::ledger::RdsLedger;
@@ -51,7 +52,9 @@ impl Installation {
         let config = sdk_config(&ministack.endpoint).await;
         let s3 = aws_sdk_s3::Client::new(&config);
         for bucket in BUCKETS {
-            s3.create_bucket().bucket(bucket).send().await.unwrap();
+            let place = BucketLocationConstraint::from(REGION);
+            let place = CreateBucketConfiguration::builder().location_constraint(place).build();
+            s3.create_bucket().bucket(bucket).create_bucket_configuration(place).send().await.unwrap();
         }
         let key = aws_sdk_kms::Client::new(&config).create_key().send().await.unwrap().key_metadata.unwrap();
         let (token, directory) = directory().await;
