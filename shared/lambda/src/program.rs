@@ -35,10 +35,12 @@ where
             },
             Err(error) => {
                 let error = error.to_string();
+                // The log line first: Lambda may end the process as soon as it is told.
+                let code = failed("init", &error);
                 if let Err(unsent) = report(&error).await {
                     say("init", &format!("Lambda was not told: {unsent}"));
                 }
-                failed("init", &error)
+                code
             }
         }
     })
