@@ -128,9 +128,9 @@ const WIRING: &[&str] = &["tributary_aws", "tributary_config", "tributary_lambda
 
 #[test]
 fn only_a_functions_main_names_an_adapter() {
-    let libraries = source::files(".rs").into_iter().filter(|file| {
-        file.path.starts_with("functions/") && !file.is_test() && !file.path.ends_with("/main.rs")
-    });
+    let libraries = source::files(".rs")
+        .into_iter()
+        .filter(|file| file.path.starts_with("functions/") && !file.is_test() && !file.path.ends_with("/main.rs"));
     for file in libraries {
         for name in WIRING {
             assert!(!file.without_tests().contains(name), "{} names {name}", file.path);

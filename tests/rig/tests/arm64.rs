@@ -22,7 +22,8 @@ fn bootstrap(folder: &TempDir, function: &str) -> PathBuf {
     assert!(bootstrap.is_file(), "{} is not there; run cargo xtask lambda", bootstrap.display());
     let path = folder.path().join(function);
     let mut script = File::create(&path).unwrap();
-    writeln!(script, "#!/bin/sh\nexec /usr/bin/qemu-aarch64 -L /usr/aarch64-linux-gnu {}", bootstrap.display()).unwrap();
+    writeln!(script, "#!/bin/sh\nexec /usr/bin/qemu-aarch64 -L /usr/aarch64-linux-gnu {}", bootstrap.display())
+        .unwrap();
     script.set_permissions(Permissions::from_mode(0o755)).unwrap();
     path
 }

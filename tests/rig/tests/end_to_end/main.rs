@@ -47,6 +47,8 @@ async fn what_the_agents_send_is_what_an_engineer_finds_while_a_third_is_throttl
     let search = installation.feed(installation.search_worker(&cluster.url(1)), Target::Search, None).await;
     let ledger = installation.feed(installation.ledger_worker(), Target::Ledger, None).await;
 
+    // Some reports were throttled for longer than a sender may wait, and wait in the overflow.
+    until("the overflow is drained", async || installation.look_after().await).await;
     let query = Front::start(Arc::new(installation.query(&cluster.url(2))), Form::FunctionUrl).await;
     let found = until("every report is found", async || {
         let ids = ids(query.address(), &installation.token).await?;

@@ -7,12 +7,15 @@ use aws_sdk_kms::types::KeyMetadata;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use tempfile::TempDir;
 use tributary::local::{Local, Settings};
+use tributary_aws::keys::KmsKeys;
 use tributary_aws::ledger::RdsLedger;
+use tributary_aws::objects::S3Objects;
 use tributary_aws::stream::KinesisStream;
+use tributary_custodian::Custodian;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
-use tributary_model::TimestampMs;
-use tributary_ports::Target;
+use tributary_model::{Region, TimestampMs};
+use tributary_ports::{Overflow, Target};
 use tributary_rig::binaries::Binary;
 use tributary_rig::data_api::{CLUSTER_ARN, DataApi, SECRET_ARN};
 use tributary_rig::fault_proxy::FaultProxy;
@@ -111,6 +114,28 @@ impl Installation {
         let feed = Feed { stream, news: None };
         let poller = Poller::start(feed, Arc::clone(&mapping) as _, &control, target, PollerSettings::default());
         Fed { mapping, worker, poller, _folders: folders }
+    }
+
+    /// One run of the custodian, as its schedule would start it; answers how many records it took out of the overflow, if
+    /// all went well.
+    pub(crate) async fn look_after(&self) -> Option<usize> {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = sdk_config(&self.ministack.endpoint).await;
+        let key = self.key.arn().unwrap();
+        let custodian = Custodian {
+            region: Region::new(REGION).unwrap(),
+            stream: Arc::new(KinesisStream::new(&sdk_config(&self.proxy.endpoint).await, STREAM)),
+            objects: S3Objects::new(&storage, REGION, "objects", key),
+            overflow: Overflow {
+                objects: S3Objects::new(&storage, REGION, "overflow", key),
+                keys: KmsKeys::sealing(&storage, REGION, key),
+            },
+            ledger: RdsLedger::new(&sdk_config(&self.data_api.endpoint).await, CLUSTER_ARN, SECRET_ARN, DATABASE),
+            control: FileControl::open(folder.path()).unwrap(),
+        };
+        let facts = custodian.handle(now(), 0.5).await;
+        assert_eq!(facts.outages, [], "no store is out");
+        facts.errors.is_empty().then_some(facts.drained)
     }
 
     /// How many rows the ledger has of invocations.
