@@ -116,6 +116,23 @@ fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
     let replayed = printed(&program, &["replay", "start", "--from", "1h", "--target", "ledger", "--watch"]);
     assert_eq!(replayed["counts"]["ledger"]["already_there"], receipts.len(), "{replayed}");
     program.run(&["audit", "--from", "1h", "--to", "now"]);
+    assert!(
+        !heals_a_receipt_of_nothing(&program, receipts.first().expect("a receipt")),
+        "what the stream does not have is not healed"
+    );
+}
+
+/// Whether an audit that heals is content with a receipt like `receipt`, of a report that was never sent.
+fn heals_a_receipt_of_nothing(program: &Program, receipt: &str) -> bool {
+    let (day, digits) = receipt.split_at(9);
+    let other = if digits.starts_with('a') { 'b' } else { 'a' };
+    let path = program.data().join("receipts-of-nothing");
+    let mut file = fs::File::create(&path).expect("a file");
+    writeln!(file, "{day}{other}{}", &digits[1..]).expect("a line");
+    let path = path.display().to_string();
+    let audit = program.command(&["audit", "--from", "1h", "--receipts", &path, "--heal"]).output().expect("it starts");
+    assert!(String::from_utf8_lossy(&audit.stdout).contains("missing in search and ledger"), "{audit:?}");
+    audit.status.success()
 }
 
 /// A replay goes on after `kill -9` where its last checkpoint was, by itself.

@@ -114,7 +114,7 @@ pub(crate) struct ReplayStartArguments {
 Examples:
   tributary audit --from 6d                          all that the stream holds
   tributary audit --from 6d --receipts ids.txt       what a sender has receipts of
-  tributary audit --from 2h --heal                   and applies what is missing
+  tributary audit --from 2h --heal                   and applies what is missing or differing
 
 It fails if anything is missing, doubled or differing, unless that was healed.")]
 pub(crate) struct AuditArguments {

@@ -1,7 +1,6 @@
 //! A page beside what the stores hold of it.
 
 use tributary_model::{Outcome, ProjectId, Record, ReportId, Target, TimestampMs, Version};
-use tributary_pipeline::normalize::NORMALIZER;
 use tributary_pipeline::plan::{Versioned, WritePlan, plan};
 use tributary_ports::PortError;
 use tributary_ports::stream::StreamRecord;
@@ -68,10 +67,12 @@ pub(crate) async fn compare(
     }
     let WritePlan { writes, losers } = plan(expected);
     losers.into_iter().for_each(|(position, outcome)| compared.end(position, outcome));
-    let stored = versions(replays, target, &writes).await?;
+    let ids: Vec<ReportId> = writes.iter().map(|(_, expected)| expected.id).collect();
+    let stored = versions(replays, target, &ids).await?;
     for ((position, expected), stored) in writes.into_iter().zip(stored) {
         let id = expected.id.to_string();
-        let (outcome, problem) = match stored {
+        let doubled = (stored.len() > 1).then_some(Problem::Doubled);
+        let (outcome, problem) = match stored.into_iter().max() {
             Some(stored) if stored == expected.version => (Outcome::AlreadyThere, None),
             Some(stored) if stored > expected.version => (Outcome::Superseded, None),
             Some(_) => (Outcome::Applied, Some(Problem::Differing)),
@@ -79,7 +80,7 @@ pub(crate) async fn compare(
             None => (Outcome::Applied, Some(Problem::Missing)),
         };
         compared.end(position, outcome);
-        if let Some(problem) = problem {
+        if let Some(problem) = doubled.or(problem) {
             compared.find(position, Finding { id, project: Some(expected.project), target, problem });
         }
     }
@@ -99,16 +100,11 @@ async fn unreadable(
         return Ok(None);
     }
     let header = Record::decode(&record.data).ok();
-    let expected = header.map(|header| Expected {
-        version: Version::new(NORMALIZER, header.received_at),
-        id: header.id,
-        project: header.project,
-    });
-    let project = expected.as_ref().map(|expected| expected.project.clone());
-    let expected: Vec<(usize, Expected)> = expected.into_iter().map(|expected| (0, expected)).collect();
-    let stored = versions(replays, target, &expected).await?.into_iter().flatten().next();
+    let ids: Vec<ReportId> = header.iter().map(|header| header.id).collect();
+    let project = header.map(|header| header.project);
+    let is_stored = versions(replays, target, &ids).await?.iter().any(|stored| !stored.is_empty());
     let found = Finding { id, project, target, problem: Problem::Missing };
-    Ok(Some(found).filter(|_| stored.is_none()))
+    Ok(Some(found).filter(|_| !is_stored))
 }
 
 impl Compared {
@@ -128,17 +124,20 @@ async fn is_dead_letter(replays: &Replays, id: &str) -> Result<bool, PortError> 
     Ok(replays.ledger.dead_letter(id).await?.is_some() || is_discarded(replays, id).await?)
 }
 
-/// The versions that a store has of these reports, in their order.
-async fn versions(
+/// All versions that a store has of each of these reports, in their order: more than one where it is doubled.
+///
+/// # Errors
+/// Bad luck of any kind.
+pub(crate) async fn versions(
     replays: &Replays,
     target: Target,
-    expected: &[(usize, Expected)],
-) -> Result<Vec<Option<Version>>, PortError> {
-    let ids: Vec<ReportId> = expected.iter().map(|(_, expected)| expected.id).collect();
-    if target == Target::Ledger {
-        let rows = replays.ledger.invocations(&ids).await?;
-        return Ok(rows.into_iter().map(|row| row.map(|row| row.version)).collect());
+    ids: &[ReportId],
+) -> Result<Vec<Vec<Version>>, PortError> {
+    match target {
+        Target::Search => replays.search.versions(ids).await,
+        Target::Ledger => {
+            let rows = replays.ledger.invocations(ids).await?;
+            Ok(rows.into_iter().map(|row| row.map(|row| row.version).into_iter().collect()).collect())
+        }
     }
-    let versions = replays.search.versions(&ids).await?;
-    Ok(versions.into_iter().map(|stored| stored.into_iter().max()).collect())
 }

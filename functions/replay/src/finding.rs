@@ -17,7 +17,7 @@ pub enum Problem {
     Missing,
     /// It is there in an older version than the stream's record gives it.
     Differing,
-    /// It is there more than once.
+    /// It is there more than once, in whatever versions. Applying its record does not mend that: a copy has to go.
     Doubled,
 }
 

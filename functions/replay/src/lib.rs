@@ -14,7 +14,7 @@
 //! - Counts add up, for each target: read = skipped + its outcomes. A page that is applied once more, after its
 //!   checkpoint got lost, is counted once, by what became of it the last time.
 //! - An audit ([`Mode::Audit`]) is a replay that writes nothing but names: of each report that a store lacks, has in an
-//!   older version, or has twice. [`Mode::Heal`] applies exactly those.
+//!   older version, or has twice. [`Mode::Heal`] applies exactly those; a doubled one it can only name.
 
 mod claim;
 mod compare;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tributary_model::limits::PAGE_ITEMS_MAX;
-use tributary_model::{ProjectId, Record, ReportId, Target, TimestampMs, Version};
+use tributary_model::{ProjectId, Record, ReportId, TimestampMs, Version};
 use tributary_pipeline::normalize::NORMALIZER;
 use tributary_ports::PortError;
 use tributary_ports::ledger::{DeadLetterFilter, DeadLetterRow, Resolution};
 
 use super::{delete_objects, read_dead_letter};
 use crate::Replays;
+use crate::compare::versions;
 
 /// Looks through the dead letters, a page of each project at a time.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ impl Sweep {
             let rows = replays.ledger.dead_letters(&filter, after.as_deref(), PAGE_ITEMS_MAX).await?;
             let mut resolutions = Vec::new();
             for row in &rows {
-                resolutions.extend(resolution(replays, project, row).await?);
+                resolutions.extend(resolution(replays, row).await?);
             }
             removed.extend(replays.ledger.resolve_dead_letters(resolutions).await?);
             if let Some(last) = rows.into_iter().next_back() {
@@ -54,24 +55,15 @@ impl Sweep {
 }
 
 /// The end of a dead letter in the stores that have its report; none if no store has it.
-async fn resolution(
-    replays: &Replays,
-    project: &ProjectId,
-    row: &DeadLetterRow,
-) -> Result<Option<Resolution>, PortError> {
+async fn resolution(replays: &Replays, row: &DeadLetterRow) -> Result<Option<Resolution>, PortError> {
     let Ok(id) = row.id.parse::<ReportId>() else { return Ok(None) };
     let opened = read_dead_letter(replays.objects.as_ref(), replays.keys.as_ref(), &row.object_key).await?;
     let Some(header) = opened.and_then(|opened| Record::decode(&opened.record).ok()) else { return Ok(None) };
     let version = Version::new(NORMALIZER, header.received_at);
     let mut targets = Vec::new();
     for target in row.targets.iter().copied() {
-        let stored = match target {
-            Target::Search => replays.search.get(project, id).await?.map(|document| document.version),
-            Target::Ledger => {
-                replays.ledger.invocations(&[id]).await?.into_iter().flatten().next().map(|row| row.version)
-            }
-        };
-        if stored.is_some_and(|stored| stored >= version) {
+        let stored = versions(replays, target, &[id]).await?;
+        if stored.into_iter().flatten().any(|stored| stored >= version) {
             targets.push(target);
         }
     }

@@ -61,6 +61,20 @@ async fn an_older_version_is_differing_and_a_newer_one_is_in_order() {
 }
 
 #[tokio::test]
+async fn a_doubled_report_is_named_and_not_healed() {
+    let world = World::new();
+    world.fill("a", 0..3);
+    world.replay(request(Mode::Apply)).await;
+    world.search.doubled.lock().expect("no test panics with it").insert(report_id("a1"));
+    for mode in [Mode::Audit, Mode::Heal, Mode::Audit] {
+        let found = world.replay(request(mode)).await;
+        let doubled = [finding("a1", Target::Search, Problem::Doubled)];
+        assert_eq!(all_findings(&world, &found.replay.id).await, doubled, "{mode:?}");
+        assert_eq!(found.counts.search.of(Outcome::AlreadyThere), 3);
+    }
+}
+
+#[tokio::test]
 async fn a_record_that_can_t_be_read_is_in_order_as_a_dead_letter() {
     let world = World::new();
     world.stream.put("a", FIRST, Bytes::from_static(b"garbage"));

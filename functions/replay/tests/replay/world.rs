@@ -123,6 +123,8 @@ pub(crate) struct MemorySearch {
     documents: Mutex<BTreeMap<ReportId, Document>>,
     /// Kinds of the failures to come.
     pub(crate) failures: Mutex<Vec<PortErrorKind>>,
+    /// Reports of which it holds a second copy.
+    pub(crate) doubled: Mutex<BTreeSet<ReportId>>,
     /// Reports that it does not take.
     pub(crate) refused: Mutex<BTreeSet<ReportId>>,
 }
@@ -168,8 +170,12 @@ impl Search for MemorySearch {
     }
 
     async fn versions(&self, ids: &[ReportId]) -> Result<Vec<Vec<Version>>, PortError> {
-        let documents = lock(&self.documents);
-        Ok(ids.iter().map(|id| documents.get(id).map(|document| document.version).into_iter().collect()).collect())
+        let (documents, doubled) = (lock(&self.documents), lock(&self.doubled));
+        let versions = |id: &ReportId| {
+            let copies = if doubled.contains(id) { 2 } else { 1 };
+            documents.get(id).map_or_else(Vec::new, |document| vec![document.version; copies])
+        };
+        Ok(ids.iter().map(versions).collect())
     }
 
     async fn expire(&self, _: Day) -> Result<(), PortError> {
