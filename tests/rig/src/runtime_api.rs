@@ -6,12 +6,14 @@
 mod environment;
 mod server;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use environment::Environment;
 
@@ -78,7 +80,7 @@ pub struct Function {
     timeout: Duration,
     kills: Option<Kills>,
     idle: Mutex<Vec<Environment>>,
-    log: Arc<Mutex<Vec<u8>>>,
+    log: NamedTempFile,
 }
 
 impl Function {
@@ -91,7 +93,7 @@ impl Function {
             timeout: TIMEOUT,
             kills: None,
             idle: Mutex::default(),
-            log: Arc::default(),
+            log: log(),
         }
     }
 
@@ -152,16 +154,21 @@ impl Function {
         self.idle.lock().expect("a lock").clear();
     }
 
-    /// What all its processes wrote to stdout and stderr.
+    /// What all its processes wrote to stdout and stderr; before an answer is there, all that was written before it.
     ///
     /// # Panics
-    /// Never.
+    /// If it can't be read.
     #[must_use]
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&self.log.lock().expect("a lock")).into_owned()
+        String::from_utf8_lossy(&fs::read(self.log.path()).expect("the log")).into_owned()
     }
 
     async fn start(&self) -> Environment {
-        Environment::start(&self.binary, &self.environment, Arc::clone(&self.log)).await
+        Environment::start(&self.binary, &self.environment, self.log.as_file()).await
     }
+}
+
+/// An empty log that every handle writes to the end of.
+fn log() -> NamedTempFile {
+    tempfile::Builder::new().append(true).tempfile().expect("a temporary file")
 }

@@ -1,16 +1,16 @@
 //! One process of a function.
 
+use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::server::Server;
 use super::{Answer, FunctionError};
+use crate::process::PATIENCE;
 
 /// A process and the Runtime API that it asks. Dropped, it is killed.
 pub(super) struct Environment {
@@ -20,10 +20,13 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) async fn start(binary: &Path, variables: &[(String, String)], log: Arc<Mutex<Vec<u8>>>) -> Self {
+    /// Starts one that writes its stdout and stderr to the end of `log`: to a file, not through a pipe, so that what a
+    /// process wrote before it answered can be read as soon as the answer is there.
+    pub(super) async fn start(binary: &Path, variables: &[(String, String)], log: &File) -> Self {
+        let handle = || Stdio::from(log.try_clone().expect("another handle of the log"));
         let server = Server::start().await;
         let started = Instant::now();
-        let mut child = Command::new(binary)
+        let child = Command::new(binary)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", server.address().to_string().as_str()),
@@ -37,13 +40,11 @@ impl Environment {
             ])
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(handle())
+            .stderr(handle())
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", binary.display()));
-        tokio::spawn(copy(child.stdout.take().expect("a pipe"), Arc::clone(&log)));
-        tokio::spawn(copy(child.stderr.take().expect("a pipe"), log));
         Self { child, server, started }
     }
 
@@ -63,7 +64,13 @@ impl Environment {
         }
     }
 
+    /// Invokes it. As on Lambda, `timeout` runs from when the process is ready, not from its start.
     pub(super) async fn invoke(&mut self, event: Bytes, killed: bool, timeout: Duration) -> Answer {
+        tokio::select! {
+            _ = self.server.first_next() => {}
+            status = self.child.wait() => return self.ended(status.expect("a child of ours")),
+            () = tokio::time::sleep(PATIENCE) => panic!("it neither asks for an invocation nor ends"),
+        }
         let mut invocation = self.server.offer(event, timeout);
         if killed {
             tokio::select! {
@@ -76,12 +83,7 @@ impl Environment {
         tokio::select! {
             biased;
             answer = &mut invocation => answer.expect("the server lives as long as this"),
-            status = self.child.wait() => {
-                let status = status.expect("a child of ours");
-                Answer::Error(self.server.init_error().unwrap_or_else(|| {
-                    FunctionError::new("Runtime.ExitError", status.to_string())
-                }))
-            }
+            status = self.child.wait() => self.ended(status.expect("a child of ours")),
             () = tokio::time::sleep(timeout) => {
                 self.end().await;
                 let message = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
@@ -90,15 +92,12 @@ impl Environment {
         }
     }
 
+    fn ended(&self, status: ExitStatus) -> Answer {
+        let exit = || FunctionError::new("Runtime.ExitError", status.to_string());
+        Answer::Error(self.server.init_error().unwrap_or_else(exit))
+    }
+
     async fn end(&mut self) {
         let _ = self.child.kill().await; // it may have ended by itself
-    }
-}
-
-/// Keeps what a process writes, in whole pieces.
-async fn copy(mut from: impl AsyncRead + Unpin, log: Arc<Mutex<Vec<u8>>>) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(bytes @ 1..) = from.read(&mut buffer).await {
-        log.lock().expect("a lock").extend_from_slice(&buffer[..bytes]);
     }
 }
