@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
     let settings = CollectorSettings::read(environment)?;
     let telemetry = Telemetry::new(settings.log, Box::new(io::stdout())).with_embedded_metrics();
-    let sdk = sdk::config(settings.region.as_str()).await;
+    let sdk = sdk::function_config(settings.region.as_str());
     let stream = Arc::new(KinesisStream::new(&sdk, &settings.stream));
     let (objects, key) = directory::open(&sdk, settings.region.as_str(), &settings.directory);
     let authority = Authority::new(DirectoryCache::new(objects, &key));

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
     let settings = QuerySettings::read(environment)?;
     let telemetry = Telemetry::new(settings.log, Box::new(io::stdout())).with_embedded_metrics();
-    let sdk = sdk::config(settings.region.as_str()).await;
+    let sdk = sdk::function_config(settings.region.as_str());
     let (bucket, rds) = (&settings.objects, &settings.ledger);
     let (key_region, key) = (bucket.key.region.as_str(), &bucket.key.text);
     let (directories, directory_key) = directory::open(&sdk, settings.region.as_str(), &settings.directory);
