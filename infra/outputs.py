@@ -3,16 +3,12 @@
 parameters FILE        KEY=VALUE ... for `sam deploy --parameter-overrides` of a region
 settings FILE          export TRIBUTARY_...=VALUE lines for `tributary aws`, and QUERY_URL
 copies FILE...         the value of TRIBUTARY_DIRECTORY_COPIES
-roles FILE NAME        the search cluster's role of that name, infra/roles/NAME.json
-rolesmapping FILE NAME whom the cluster takes for it: the IAM roles of that function in every region
 """
 
 import json
 import shlex
 import sys
 from pathlib import Path
-
-FUNCTIONS = {"worker": "worker-search", "query": "query"}
 
 
 def outputs(file):
@@ -25,19 +21,11 @@ def main(what, file, *rest):
         print(*(f"{key}={output['OutputValue']}" for key, output in found.items()))
     elif what == "settings":
         for output in found.values():
-            if output["Description"].startswith("TRIBUTARY_"):
+            if output.get("Description", "").startswith("TRIBUTARY_"):
                 print(f"export {output['Description']}={shlex.quote(output['OutputValue'])}")
         print(f"export QUERY_URL={shlex.quote(found['QueryUrl']['OutputValue'].rstrip('/'))}")
     elif what == "copies":
         print(",".join(outputs(each)["DirectoryCopy"]["OutputValue"] for each in (file, *rest)))
-    elif what == "roles":
-        print((Path(__file__).parent / "roles" / f"{rest[0]}.json").read_text(encoding="utf-8"))
-    elif what == "rolesmapping":
-        account = found["SigningKeyAlias"]["OutputValue"].split(":")[4]
-        partition = found["SigningKeyAlias"]["OutputValue"].split(":")[1]
-        stage = found["Stage"]["OutputValue"]
-        role = f"arn:{partition}:iam::{account}:role/tributary-{stage}-{FUNCTIONS[rest[0]]}-*"
-        print(json.dumps({"backend_roles": [role]}))
     else:
         sys.exit(__doc__)
 

@@ -11,7 +11,7 @@ use tributary_aws::keys::KmsKeys;
 use tributary_aws::ledger::RdsLedger;
 use tributary_aws::objects::S3Objects;
 use tributary_aws::sdk::{self, SdkConfig};
-use tributary_aws::search::OpenSearch;
+use tributary_aws::search::{Access, OpenSearch};
 use tributary_config::{Bucket, OperatorSettings, environment};
 use tributary_model::Directory;
 use tributary_model::directory::OBJECT_KEY;
@@ -86,6 +86,12 @@ impl Installation {
         let search = OpenSearch::new(&self.settings.opensearch_url, &self.config).context("search")?;
         search.create_templates().await.context("search")?;
         output.line("search: index templates are in place")?;
+        for access in Access::ALL {
+            // Behind the function's name stands its region, and the worker is in each of them.
+            let role = format!("{}{}-*", self.settings.function_roles, access.function());
+            search.grant(access, &role).await.context("search")?;
+        }
+        output.line("search: the functions are let in")?;
         let (objects, keys, issuer) = (&*self.objects, &*self.keys, &self.settings.issuer);
         let directory = ensure_directory(objects, keys, issuer, clock::now()).await.context("directory")?;
         output.line(format_args!("directory: version {}, issuer {}", directory.version, directory.issuer))

@@ -1,5 +1,6 @@
 //! The search index on OpenSearch.
 
+mod access;
 mod bulk;
 mod client;
 mod compile;
@@ -25,6 +26,7 @@ use self::client::Client;
 use self::endpoint::Endpoint;
 use self::template::Check;
 
+pub use self::access::Access;
 pub use self::endpoint::EndpointError;
 
 /// The search index of one cluster.
@@ -50,6 +52,15 @@ impl OpenSearch {
     /// Bad luck of any kind.
     pub async fn create_templates(&self) -> Result<(), PortError> {
         template::create(&self.client).await.map_err(|failure| failure.port_error("search.create_templates"))
+    }
+
+    /// Lets a function in: writes its role, and that it belongs to whom the cluster knows by `backend_role`, the ARN of an
+    /// IAM role, in which `*` stands for any characters. For the cluster's master user; the same again changes nothing.
+    ///
+    /// # Errors
+    /// `Denied` for any other user; otherwise bad luck.
+    pub async fn grant(&self, access: Access, backend_role: &str) -> Result<(), PortError> {
+        access::grant(&self.client, access, backend_role).await.map_err(|failure| failure.port_error("search.grant"))
     }
 }
 

@@ -6,7 +6,9 @@
 use tributary_model::directory::DirectoryPlace;
 use tributary_model::{Level, ProjectId, Region, Target, limits};
 
-use crate::parse::{Reader, arn, bucket, copies, directory, level, name, project, region, stream, target, url};
+use crate::parse::{
+    Reader, arn, bucket, copies, directory, level, name, project, region, role_prefix, stream, target, url,
+};
 use crate::{Problems, Variable, variable};
 
 /// The name of an AWS resource, and the region that stands in it.
@@ -111,6 +113,8 @@ pub struct OperatorSettings {
     pub signing_key: Arn,
     /// Who issues tokens.
     pub issuer: String,
+    /// What the ARNs of the functions' IAM roles begin with.
+    pub function_roles: String,
 }
 
 const COLLECTOR: &[Variable] = &[
@@ -164,6 +168,7 @@ const OPERATOR: &[Variable] = &[
     variable::DIRECTORY_COPIES,
     variable::SIGNING_KEY,
     variable::ISSUER,
+    variable::FUNCTION_ROLES,
 ];
 
 /// What each function reads: the environment that the template has to give it, name by name.
@@ -267,9 +272,11 @@ impl OperatorSettings {
         let copies = r.read(&variable::DIRECTORY_COPIES, Vec::new(), copies);
         let signing_key = r.require(&variable::SIGNING_KEY, arn("kms", "alias/"));
         let issuer = r.read(&variable::ISSUER, limits::ISSUER.to_owned(), name);
+        let function_roles = r.require(&variable::FUNCTION_ROLES, role_prefix);
         let settings = || {
             let (opensearch_url, ledger, objects) = (opensearch_url?, ledger?, objects?);
-            Some(Self { opensearch_url, ledger, objects, copies, signing_key: signing_key?, issuer })
+            let (signing_key, function_roles) = (signing_key?, function_roles?);
+            Some(Self { opensearch_url, ledger, objects, copies, signing_key, issuer, function_roles })
         };
         reader.finish_if_whole(settings())
     }

@@ -179,6 +179,19 @@ pub(crate) fn arn(service: &'static str, resource: &'static str) -> impl FnOnce(
     }
 }
 
+/// `arn:PARTITION:iam::ACCOUNT:role/...`, which names no region, up to where the names of roles differ.
+pub(crate) fn role_prefix(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "iam", "", account, rest]
+            if partition.starts_with("aws") && !account.is_empty() && rest.starts_with("role/") =>
+        {
+            name(text)
+        }
+        _ => Err("must be what an ARN begins with, arn:aws:iam::ACCOUNT:role/...".to_owned()),
+    }
+}
+
 /// A stream's name, or its ARN.
 pub(crate) fn stream(text: &str) -> Result<String, String> {
     if text.starts_with("arn:") {

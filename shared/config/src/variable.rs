@@ -67,6 +67,8 @@ variables! {
         that seal their content", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     SIGNING_KEY = "TRIBUTARY_SIGNING_KEY", "the alias of the KMS key that signs tokens; rotated ones get `/1`, `/2` and \
         so on behind it", "arn:aws:kms:eu-west-1:123456789012:alias/tributary/signing";
+    FUNCTION_ROLES = "TRIBUTARY_FUNCTION_ROLES", "what the ARNs of the functions' IAM roles begin with; the function's name \
+        and its region follow", "arn:aws:iam::123456789012:role/tributary-prod-";
     JWKS = "TRIBUTARY_JWKS", "where the directory with the public keys is read: s3://BUCKET/KEY in this region, \
         https://..., or a file", "s3://tributary-directory-eu-west-1/directory.json";
     DIRECTORY_COPIES = "TRIBUTARY_DIRECTORY_COPIES", "the buckets besides the core's to which the directory is \

@@ -17,12 +17,13 @@ const ARGUMENTS: &[&str] = &[
     "--package=tributary-worker",
     "--package=tributary-query",
     "--package=tributary-lambda",
-    "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda",
+    "--package=tributary",
+    "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda,tributary/aws",
     "--bins",
     "--example=probe",
 ];
 
-/// A function's binary, or the example that a test of the runtime runs.
+/// A function's binary, the operator's program, or the example that a test of the runtime runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binary {
     /// HTTP request to a record.
@@ -31,6 +32,8 @@ pub enum Binary {
     Worker,
     /// The read API.
     Query,
+    /// The operator's program.
+    Tributary,
     /// `shared/lambda/examples/probe.rs`
     Probe,
 }
@@ -41,6 +44,7 @@ impl Binary {
             Self::Collector => "collector",
             Self::Worker => "worker",
             Self::Query => "query",
+            Self::Tributary => "tributary",
             Self::Probe => "probe",
         }
     }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_sdk_kms::types::KeyMetadata;
+use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyUsageType};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tributary::local::{Local, Settings};
 use tributary_aws::keys::KmsKeys;
 use tributary_aws::ledger::RdsLedger;
@@ -28,6 +29,7 @@ use tributary_rig::{REGION, sdk_config};
 
 const STREAM: &str = "reports";
 const DATABASE: &str = "tributary";
+const SIGNING_ALIAS: &str = "alias/tributary-signing";
 const BUCKETS: [&str; 3] = ["objects", "overflow", "directory"];
 
 /// Everything but the search cluster, which not every test needs.
@@ -44,14 +46,25 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
+    /// The peers, with the schema, the directory and a token: what `tributary aws` makes, without it.
     pub(crate) async fn start(seed: u64) -> Self {
+        let mut made = Self::bare(seed).await;
+        let config = sdk_config(&made.data_api.endpoint).await;
+        RdsLedger::new(&config, CLUSTER_ARN, SECRET_ARN, DATABASE).migrate().await.unwrap();
+        let (token, directory) = directory().await;
+        let s3 = aws_sdk_s3::Client::new(&sdk_config(&made.ministack.endpoint).await);
+        s3.put_object().bucket("directory").key("directory.json").body(directory.into()).send().await.unwrap();
+        made.token = token;
+        made
+    }
+
+    /// The peers as the templates leave AWS: a stream, an empty database, buckets and keys.
+    pub(crate) async fn bare(seed: u64) -> Self {
         let (kinesis, postgres, ministack) = tokio::join!(Kinesis::start(), Postgres::start(), Ministack::start());
         kinesis.create(STREAM, 2).await;
         let proxy = FaultProxy::start(&kinesis.endpoint, seed).await;
         postgres.create_database(DATABASE).await;
         let data_api = DataApi::start(&postgres).await;
-        let config = sdk_config(&data_api.endpoint).await;
-        RdsLedger::new(&config, CLUSTER_ARN, SECRET_ARN, DATABASE).migrate().await.unwrap();
         let config = sdk_config(&ministack.endpoint).await;
         let s3 = aws_sdk_s3::Client::new(&config);
         for bucket in BUCKETS {
@@ -59,10 +72,33 @@ impl Installation {
             let place = CreateBucketConfiguration::builder().location_constraint(place).build();
             s3.create_bucket().bucket(bucket).create_bucket_configuration(place).send().await.unwrap();
         }
-        let key = aws_sdk_kms::Client::new(&config).create_key().send().await.unwrap().key_metadata.unwrap();
-        let (token, directory) = directory().await;
-        s3.put_object().bucket("directory").key("directory.json").body(directory.into()).send().await.unwrap();
-        Self { kinesis, proxy, postgres, data_api, ministack, token, key }
+        let kms = aws_sdk_kms::Client::new(&config);
+        let key = kms.create_key().send().await.unwrap().key_metadata.unwrap();
+        let signing = kms.create_key().key_spec(KeySpec::EccNistP256).key_usage(KeyUsageType::SignVerify);
+        let signing = signing.send().await.unwrap().key_metadata.unwrap();
+        kms.create_alias().alias_name(SIGNING_ALIAS).target_key_id(signing.key_id).send().await.unwrap();
+        Self { kinesis, proxy, postgres, data_api, ministack, token: String::new(), key }
+    }
+
+    /// What `tributary aws` prints to stdout, for an operator whose settings are the stacks' outputs.
+    pub(crate) async fn tributary(&self, opensearch_url: &str, function_roles: &str, arguments: &[&str]) -> String {
+        let key = self.key.arn().unwrap();
+        let (account, _) = key.split_once(":key/").unwrap();
+        let mut command = Command::new(Binary::Tributary.path());
+        command.arg("aws").args(arguments).env_clear().kill_on_drop(true);
+        command.envs([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret"), OBJECTS]).envs(LEDGER);
+        command.envs([
+            ("AWS_ENDPOINT_URL", self.ministack.endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_RDS_DATA", &self.data_api.endpoint),
+            ("TRIBUTARY_OPENSEARCH_URL", opensearch_url),
+            ("TRIBUTARY_FUNCTION_ROLES", function_roles),
+            ("TRIBUTARY_DATA_KEY", key),
+            ("TRIBUTARY_SIGNING_KEY", &format!("{account}:{SIGNING_ALIAS}")),
+            ("TRIBUTARY_DIRECTORY_COPIES", &format!("directory={key}")),
+        ]);
+        let done = command.output().await.unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
     }
 
     pub(crate) fn collector(&self) -> Function {

@@ -1,0 +1,96 @@
+//! What `tributary aws` sets up is what the functions need: with it, and with no more rights in the search cluster than it
+//! gives them, a report goes the whole way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "../installation/mod.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
+mod installation;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tributary_aws::search::{Access, OpenSearch};
+use tributary_ports::contract::search::samples::{document, everything, invocation};
+use tributary_ports::search::{Filter, Sort, SortKey};
+use tributary_ports::{PortErrorKind, Search as _, Target};
+use tributary_rig::opensearch::Cluster;
+use tributary_rig::process::until;
+use tributary_rig::runtime_api::Function;
+use tributary_rig::{REGION, sdk_config};
+
+use installation::{Installation, now};
+
+const SEED: u64 = 5;
+/// What the functions' IAM roles begin with.
+const ROLES: &str = "arn:aws:iam::123456789012:role/tributary-test-";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_goes_the_whole_way_with_what_the_set_up_gives() {
+    let (mut installation, cluster) = tokio::join!(Box::pin(Installation::bare(SEED)), Box::pin(Cluster::secured()));
+    let said = installation.tributary(&cluster.url(0), ROLES, &["setup"]).await;
+    assert!(said.contains("ledger: ") && said.contains("directory: version 1"), "{said}");
+    let said = installation.tributary(&cluster.url(0), ROLES, &["setup"]).await;
+    assert!(said.contains("ledger: 0 new migrations") && said.contains("directory: version 1"), "{said}");
+    installation.tributary(&cluster.url(0), ROLES, &["project", "add", "mill"]).await;
+    let issue = ["token", "issue", "--project", "mill", "--scope", "ingest,read"];
+    installation.token = installation.tributary(&cluster.url(0), ROLES, &issue).await.trim().to_owned();
+
+    let [worker, query] = [user(&cluster, Access::Worker).await, user(&cluster, Access::Query).await];
+    only_the_worker_writes(&worker, &query).await;
+    let id = send(&installation.collector(), &installation.token).await;
+    let fed = installation.feed(installation.search_worker(&worker), Target::Search, None).await;
+    let query = Arc::new(installation.query(&query));
+    let found = until("the report is found", async || {
+        let answer = query.invoke(get(&installation.token, "/v1/invocations")).await.json();
+        let body: Value = serde_json::from_str(answer["body"].as_str()?).ok()?;
+        Some(body["items"][0]["id"].as_str()?.to_owned())
+    });
+    assert_eq!(found.await, id);
+    fed.poller.stop().await;
+}
+
+/// The cluster's URL for somebody who comes with the IAM role of a function, as Amazon's cluster knows who signs.
+async fn user(cluster: &Cluster, access: Access) -> String {
+    let name = access.function();
+    let role = format!("{ROLES}{name}-{REGION}");
+    let body = json!({ "password": "f6Zq-horse-battery", "backend_roles": [role] });
+    let path = format!("/_plugins/_security/api/internalusers/{name}");
+    let (status, answer) = cluster.ask(0, "PUT", &path, &body).await.expect("an answer");
+    assert_eq!(status, 201, "{answer}");
+    cluster.url_as(0, Some((name, "f6Zq-horse-battery")))
+}
+
+async fn only_the_worker_writes(worker: &str, query: &str) {
+    let config = sdk_config("http://127.0.0.1:9").await;
+    let [worker, query] = [worker, query].map(|url| OpenSearch::new(url, &config).expect("a URL"));
+    worker.upsert(vec![document(invocation(1))]).await.expect("an upsert");
+    let denied = query.upsert(vec![document(invocation(2))]).await.expect_err("the query function reads");
+    assert_eq!(denied.kind, PortErrorKind::Denied, "{denied}");
+    for denied in [worker.create_templates().await, worker.grant(Access::Worker, "anybody").await] {
+        assert_eq!(denied.map_err(|error| error.kind), Err(PortErrorKind::Denied));
+    }
+    let oldest_first = Sort { key: SortKey::Timestamp, descending: false };
+    query.find(&everything(Filter::All), oldest_first, None, 10).await.expect("a page");
+}
+
+async fn send(collector: &Function, token: &str) -> String {
+    let report = json!({
+        "client_id": token, "processId": "1", "timestamp": now().0,
+        "aws": {"awsRequestId": "1", "functionName": "hello"}
+    });
+    let event = json!({
+        "version": "2.0", "rawPath": "/v0/event", "headers": {"content-type": "application/json"},
+        "body": report.to_string(), "requestContext": {"http": {"method": "POST"}}
+    });
+    let answer = collector.invoke(event.to_string()).await.json();
+    assert_eq!(answer["statusCode"], 200, "{answer}\n{}", collector.log());
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    body["id"].as_str().unwrap().to_owned()
+}
+
+fn get(token: &str, path: &str) -> String {
+    let headers = json!({"authorization": format!("Bearer {token}")});
+    json!({"version": "2.0", "rawPath": path, "headers": headers, "requestContext": {"http": {"method": "GET"}}})
+        .to_string()
+}
