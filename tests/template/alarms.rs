@@ -29,6 +29,11 @@ fn problems(project: &Project) -> Vec<String> {
             problems.push(format!("{resource}: no alarm watches its {metric}"));
         }
     }
+    for metric in ["consumers_out", "retention_raised", "failed", "unreadable"] {
+        if !watched(&project.region, "Tributary", metric, "AWS::Region") {
+            problems.push(format!("Custodian: no alarm watches its {metric}"));
+        }
+    }
     let counted = |name: &str| {
         project.region.resource(name).is_some_and(|it| *it.property("/MetricsConfigurations/0/Id") == "all")
     };
@@ -72,7 +77,7 @@ fn a_silent_failure_is_found() {
             (In::Region, "/CollectorLogs/Properties/RetentionInDays", json!(null)),
         ],
     );
-    for alarm in ["WorkerSearchLagAlarm", "OverflowAlarm", "CollectorThrottlesAlarm", "FailedBatchesAlarm"] {
+    for alarm in ["WorkerSearchLagAlarm", "OverflowAlarm", "OutageAlarm", "FailedBatchesAlarm"] {
         let mut project = Project::read();
         crate::change(
             &mut project.region.document["Resources"],

@@ -49,6 +49,7 @@ const STORELESS: &[&str] = &[
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
     "AWS::Lambda::EventSourceMapping",
+    "AWS::Events::Rule",
     "AWS::Lambda::Permission",
     "AWS::Lambda::Url",
     "AWS::Logs::ResourcePolicy",

@@ -42,6 +42,7 @@ fn sections(samconfig: &str) -> Vec<String> {
 const NAMES: &[(&str, &str)] = &[
     ("AWS::CloudTrail::Trail", "/TrailName"),
     ("AWS::ElasticLoadBalancingV2::LoadBalancer", "/Name"),
+    ("AWS::Events::Rule", "/Name"),
     ("AWS::IAM::Role", "/RoleName"),
     ("AWS::KMS::Alias", "/AliasName"),
     ("AWS::Kinesis::Stream", "/Name"),

@@ -13,20 +13,42 @@ use crate::{In, Project, finds, holds};
 /// What the AWS adapter asks of AWS, as IAM names it, for each call of a port or for all that are not listed.
 const CALLS: &[(&str, &[&str])] = &[
     ("stream.append", &["kinesis:PutRecords", "kms:GenerateDataKey"]),
+    ("stream.retention", &["kinesis:DescribeStreamSummary"]),
+    ("stream.set_retention", SET_RETENTION),
+    ("search.expire", &["es:ESHttpDelete", "es:ESHttpGet"]),
     ("search", &["es:ESHttpPost"]),
     ("ledger", LEDGER),
     ("objects.get", OBJECTS_GET),
     ("objects.put", OBJECTS_PUT),
+    ("objects.list", &["s3:ListBucket"]),
+    ("objects.delete", &["s3:DeleteObject"]),
+    ("overflow.keep", OBJECTS_PUT),
+    ("overflow.list", &["s3:ListBucket"]),
+    ("overflow.read", OBJECTS_GET),
+    ("overflow.forget", &["s3:DeleteObject"]),
+    ("control.pause", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
+    ("control.resume", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
+    ("control.state", &["lambda:GetEventSourceMapping"]),
+];
+/// The adapter asks how long records are kept before it changes that.
+const SET_RETENTION: &[&str] = &[
+    "kinesis:DescribeStreamSummary",
+    "kinesis:IncreaseStreamRetentionPeriod",
+    "kinesis:DecreaseStreamRetentionPeriod",
 ];
 const LEDGER: &[&str] = &["rds-data:ExecuteStatement", "secretsmanager:GetSecretValue", "kms:Decrypt"];
 const OBJECTS_GET: &[&str] = &["s3:GetObject", "s3:ListBucket", "kms:Decrypt"];
 /// A large object goes up in one part, but S3 still asks for the right to decrypt with the key that encrypts it.
 const OBJECTS_PUT: &[&str] = &["s3:PutObject", "kms:GenerateDataKey", "kms:Decrypt"];
 
-/// What a function may do beside its ports: write its log; and by a variable that it is given, read the directory or write
-/// what the stream refuses.
+/// What a function may do beside its ports: write its log; and by a variable that it is given, read the directory or keep a
+/// copy of it.
 const LOG: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
-const BY_VARIABLE: &[(&str, &[&str])] = &[("TRIBUTARY_JWKS", OBJECTS_GET), ("TRIBUTARY_OVERFLOW_BUCKET", OBJECTS_PUT)];
+const BY_VARIABLE: &[(&str, &[&str])] = &[
+    ("TRIBUTARY_JWKS", OBJECTS_GET),
+    ("TRIBUTARY_DIRECTORY_BUCKET", OBJECTS_GET),
+    ("TRIBUTARY_DIRECTORY_BUCKET", OBJECTS_PUT),
+];
 /// What Lambda does in the name of a function that a mapping feeds: read and decrypt the stream, and write failed batches.
 const MAPPING: &[&str] = &[
     "kinesis:DescribeStream",
@@ -94,7 +116,7 @@ fn needed(project: &Project, template: &Template, function: Resource<'_>) -> BTr
 /// The calls of ports in a function's source. Of the worker's two stores, which the sink tells apart, those of its own.
 fn calls(project: &Project, source: &str, function: &str) -> Vec<(String, &'static [&'static str])> {
     let mut found = Vec::new();
-    for port in ["stream", "search", "ledger", "objects", "keys", "control"] {
+    for port in ["stream", "search", "ledger", "objects", "overflow", "keys", "control"] {
         for method in methods(project, port) {
             let call = format!("{port}.{method}");
             let others = match function {

@@ -59,7 +59,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-telemetry",
         ],
     ),
-    ("tributary-custodian", &["tributary-model", "tributary-ports", "tributary-telemetry", "tributary-worker"]),
+    (
+        "tributary-custodian",
+        &[
+            "tributary-access",
+            "tributary-aws",
+            "tributary-config",
+            "tributary-lambda",
+            "tributary-model",
+            "tributary-ports",
+            "tributary-telemetry",
+            "tributary-worker",
+        ],
+    ),
     (
         "tributary-simulation",
         &[

@@ -36,7 +36,7 @@ impl Chores {
         config: &LocalSettings,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let custodian = consumers.custodian(opened, &config.region);
+        let custodian = consumers.custodian(opened, config);
         let custodian =
             custodian.map(|custodian| tokio::spawn(look_after(custodian, Arc::clone(telemetry), stopped.clone())));
         let work = Work {

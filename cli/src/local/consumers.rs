@@ -9,8 +9,8 @@ use tributary_config::{ConsumerSettings, FunctionName, LocalSettings};
 use tributary_custodian::Custodian;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
+use tributary_model::TimestampMs;
 use tributary_model::limits::CONSUMER_FAILURES_MAX;
-use tributary_model::{Region, TimestampMs};
 use tributary_ports::stream::{Batch, SequenceNumber};
 use tributary_ports::{Consume, ConsumerState, Control, Keys, Ledger, Objects, Search, Target};
 use tributary_telemetry::{Metrics, Telemetry};
@@ -67,11 +67,14 @@ impl Consumers {
     }
 
     /// What looks after them, if they run.
-    pub(super) fn custodian(&self, opened: &Opened, region: &Region) -> Option<Custodian> {
+    pub(super) fn custodian(&self, opened: &Opened, config: &LocalSettings) -> Option<Custodian> {
         let running = self.running.as_ref()?;
         Some(Custodian {
-            region: region.clone(),
-            stream: Arc::clone(&opened.stream),
+            region: config.region.clone(),
+            stream: opened.own_stream.clone()?,
+            retention: config.stream_retention,
+            copy: None,
+            search: opened.search.clone()?,
             objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
             overflow: opened.overflow(),
             ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,

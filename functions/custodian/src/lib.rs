@@ -1,9 +1,12 @@
 //! The custodian: on a schedule, in every region, what nobody else has the time for.
 //!
 //! ```text
-//! outages   marks of the consumers -> pause, probe, resume        one consumer after the other
-//! overflow  oldest objects -> stream.append -> delete
-//! rows      outages that the ledger does not have yet
+//! outages    marks of the consumers -> pause, probe, resume        one consumer after the other
+//! retention  a consumer days behind -> the stream keeps longer     until all have caught up
+//! overflow   oldest objects -> stream.append -> delete
+//! rows       outages that the ledger does not have yet
+//! directory  the core's -> this region's copy
+//! expiry     documents past their retention, once a day
 //! ```
 //!
 //! Nothing counts on the run before: each does what is due, so that a missed schedule is made up for by the next run. A run
@@ -13,15 +16,21 @@
 //!
 //! A chore that fails does not keep the others from being done.
 
+mod backlog;
 mod drain;
+mod expiry;
 mod kept;
 mod outage;
 mod rows;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tributary_access::copy_directory;
 use tributary_model::{Region, Target, TimestampMs};
-use tributary_ports::{Control, Ledger, Objects, Overflow, PortError, Stream};
+use tributary_ports::stream::OperatedStream;
+use tributary_ports::{Control, Ledger, Objects, Overflow, Search};
 use tributary_telemetry::CustodianFacts;
 
 pub use outage::{Outage, Step, open_key};
@@ -30,10 +39,16 @@ pub use outage::{Outage, Step, open_key};
 pub struct Custodian {
     /// The region that it looks after.
     pub region: Region,
-    /// Takes what the overflow holds.
-    pub stream: Arc<dyn Stream>,
-    /// Holds the consumers' marks and the outages.
+    /// Takes what the overflow holds, and keeps longer what waits for a store.
+    pub stream: Arc<dyn OperatedStream>,
+    /// How long the stream keeps a record while no consumer is days behind.
+    pub retention: Duration,
+    /// Holds the consumers' marks, the outages, and the directory.
     pub objects: Arc<dyn Objects>,
+    /// Holds this region's copy of the directory; none where `objects` is read itself.
+    pub copy: Option<Arc<dyn Objects>>,
+    /// Forgets what is past its retention.
+    pub search: Arc<dyn Search>,
     /// Holds what the stream refused.
     pub overflow: Overflow,
     /// Takes the outages' rows.
@@ -45,21 +60,30 @@ pub struct Custodian {
 impl Custodian {
     /// Does what is due. `chance`, 0 to 1, spreads the probes of many custodians.
     pub async fn handle(&self, now: TimestampMs, chance: f64) -> CustodianFacts {
-        let mut facts = CustodianFacts::default();
+        let mut facts = CustodianFacts::of(&self.region);
         for consumer in Target::ALL {
             let looked = self.look_after(now, chance, consumer).await;
             let Some(outage) = note(&mut facts, looked) else { continue };
             facts.outages.extend(outage.map(|cause| (consumer, cause.as_str())));
         }
+        let kept = self.keep_records(now, &mut facts).await;
+        note(&mut facts, kept);
         let drained = self.drain(&mut facts).await;
         note(&mut facts, drained);
         let written = self.write_rows().await;
         note(&mut facts, written);
+        if let Some(copy) = &self.copy {
+            note(&mut facts, copy_directory(self.objects.as_ref(), copy.as_ref()).await);
+        }
+        let expired = self.expire(now).await;
+        note(&mut facts, expired);
+        facts.consumers_out = facts.outages.len();
+        facts.failed = facts.errors.len();
         facts
     }
 }
 
 /// Keeps what went wrong for the log.
-fn note<A>(facts: &mut CustodianFacts, result: Result<A, PortError>) -> Option<A> {
+fn note<A, E: fmt::Display>(facts: &mut CustodianFacts, result: Result<A, E>) -> Option<A> {
     result.map_err(|error| facts.errors.push(error.to_string())).ok()
 }

@@ -102,7 +102,7 @@ impl Custodian {
     }
 
     /// The marks that the consumer's workers left.
-    async fn marks(&self, consumer: Target) -> Result<Vec<Mark>, PortError> {
+    pub(crate) async fn marks(&self, consumer: Target) -> Result<Vec<Mark>, PortError> {
         let keys = self.objects.list(&marks_prefix(&self.region, consumer), None, MARKS_MAX).await?;
         let mut marks = Vec::new();
         for key in keys {

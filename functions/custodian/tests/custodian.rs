@@ -7,20 +7,23 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::TempDir;
+use tributary_access::ensure_directory;
 use tributary_custodian::{Custodian, Step, open_key};
 use tributary_embedded::control::FileControl;
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
+use tributary_model::directory::OBJECT_KEY;
+use tributary_model::limits::{STREAM_RETENTION, STREAM_RETENTION_MAX};
 use tributary_model::{
-    AccountId, Day, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
-    TokenId, Version, overflow,
+    AccountId, Day, Directory, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target,
+    TimestampMs, TokenId, Version, overflow,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::Condition;
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
-use tributary_ports::stream::{Batch, Position, SequenceNumber, ShardId, StreamRecord};
+use tributary_ports::stream::{Batch, OperatedStream, Position, SequenceNumber, ShardId, StreamRecord};
 use tributary_ports::{
     ConsumerState, Control, Ledger, Objects, Overflow, PortError, PortErrorKind, Search, Stream, Upserted,
 };
@@ -33,12 +36,15 @@ const CHANCE: f64 = 0.0;
 
 /// A search index that does what it is told.
 #[derive(Default)]
-struct Moody(Mutex<Option<PortErrorKind>>);
+struct Moody {
+    answers: Mutex<Option<PortErrorKind>>,
+    expired: Mutex<Vec<Day>>,
+}
 
 #[async_trait]
 impl Search for Moody {
     async fn upsert(&self, documents: Vec<Document>) -> Result<Vec<Upserted>, PortError> {
-        match *self.0.lock().expect("no panic") {
+        match *self.answers.lock().expect("no panic") {
             Some(kind) => Err(PortError::new(kind, "search.upsert", "told to fail")),
             None => Ok(vec![Upserted::Applied; documents.len()]),
         }
@@ -56,8 +62,9 @@ impl Search for Moody {
         unreachable!("a worker does not audit")
     }
 
-    async fn expire(&self, _: Day) -> Result<(), PortError> {
-        unreachable!("a worker does not expire")
+    async fn expire(&self, today: Day) -> Result<(), PortError> {
+        self.expired.lock().expect("no panic").push(today);
+        Ok(())
     }
 
     async fn functions(&self, _: &Scope, _: usize) -> Result<Vec<FunctionSummary>, PortError> {
@@ -111,6 +118,9 @@ impl World {
         Custodian {
             region: Region::local(),
             stream: self.stream.clone(),
+            retention: STREAM_RETENTION,
+            copy: None,
+            search: self.search.clone(),
             objects: self.objects.clone(),
             overflow: self.overflow(),
             ledger: self.ledger.clone(),
@@ -119,7 +129,7 @@ impl World {
     }
 
     fn search_is(&self, out: Option<PortErrorKind>) {
-        *self.search.0.lock().expect("no panic") = out;
+        *self.search.answers.lock().expect("no panic") = out;
     }
 
     /// A batch of two records comes to the search index's consumer.
@@ -293,4 +303,74 @@ async fn the_overflow_is_drained_in_the_order_of_age() {
     let facts = world.custodian().handle(NOW, CHANCE).await;
     assert_eq!((facts.drained, facts.unreadable), (0, 1), "what is no record stays, and is told of");
     assert_eq!(world.in_stream().await.len(), 250);
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+#[tokio::test]
+async fn what_waits_for_a_store_for_days_is_kept_until_it_has_caught_up() {
+    let world = World::new();
+    world.deliver(NOW).await;
+    world.search_is(Some(PortErrorKind::Unavailable));
+    for ms in 1..=3 {
+        world.deliver(NOW.plus_ms(ms)).await;
+    }
+    let raised = async |ms| world.custodian().handle(NOW.plus_ms(ms), CHANCE).await.retention_raised;
+    assert_eq!(raised(10).await, 0);
+    assert_eq!(raised(4 * DAY_MS - 1).await, 0, "the oldest unapplied record arrived at NOW at the earliest");
+    assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION);
+    assert_eq!(raised(4 * DAY_MS).await, 1);
+    assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION_MAX);
+
+    // Somebody lowers it, as a deployment may.
+    world.stream.set_retention(STREAM_RETENTION).await.expect("set");
+    assert_eq!(raised(5 * DAY_MS).await, 1);
+    assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION_MAX);
+
+    world.search_is(None);
+    world.deliver(NOW.plus_ms(6 * DAY_MS)).await;
+    world.control.resume(Target::Search).await.expect("resumed");
+    let replay = format!("{}20261127t000000.000z", tributary_model::replays::ACTIVE);
+    world.objects.put(&replay, Bytes::from_static(b"0"), Condition::Always).await.expect("a marker");
+    assert_eq!(raised(6 * DAY_MS + 1).await, 1, "a replay may read what is old");
+    world.objects.delete(&replay).await.expect("deleted");
+    assert_eq!(raised(6 * DAY_MS + 2).await, 0);
+    assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION);
+}
+
+#[tokio::test]
+async fn a_consumer_that_a_person_paused_loses_nothing_either() {
+    let world = World::new();
+    world.control.pause(Target::Ledger).await.expect("paused");
+    world.run(NOW).await;
+    world.run(NOW.plus_ms(4 * DAY_MS)).await;
+    assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION_MAX);
+    world.control.resume(Target::Ledger).await.expect("resumed");
+    world.run(NOW.plus_ms(4 * DAY_MS + 1)).await;
+    assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION);
+}
+
+#[tokio::test]
+async fn the_index_forgets_once_a_day() {
+    let world = World::new();
+    for ms in [0, 1, DAY_MS, DAY_MS + 1] {
+        world.run(NOW.plus_ms(ms)).await;
+    }
+    assert_eq!(*world.search.expired.lock().expect("no panic"), [NOW.day(), NOW.plus_ms(DAY_MS).day()]);
+}
+
+#[tokio::test]
+async fn the_copy_of_the_directory_follows_and_holds_up_nothing() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = FileObjects::open(folder.path()).expect("objects");
+    let custodian = Custodian { copy: Some(copy.clone()), ..world.custodian() };
+    let facts = custodian.handle(NOW, CHANCE).await;
+    assert_eq!(facts.failed, 1, "there is no directory yet: {:?}", facts.errors);
+    assert_eq!(world.search.expired.lock().expect("no panic").len(), 1, "the next chore is done");
+    let directory = ensure_directory(&*world.objects, &*world.keys, "tributary", NOW).await.expect("a directory");
+    assert_eq!(custodian.handle(NOW, CHANCE).await.errors, Vec::<String>::new());
+    let object = copy.get(OBJECT_KEY).await.expect("read").expect("a copy");
+    let copied: Directory = serde_json::from_slice(&object.bytes).expect("JSON");
+    assert_eq!(copied, directory);
 }

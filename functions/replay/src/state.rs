@@ -8,8 +8,8 @@ use crate::request::Request;
 
 /// What the keys of all replays begin with.
 pub(crate) const REPLAYS: &str = "replays/";
-/// What the keys of the replays under way begin with. A marker lets a runner find them without a look at all that ever were.
-pub(crate) const ACTIVE: &str = "replays-active/";
+/// A marker lets a runner find the replays under way without a look at all that ever were.
+pub(crate) use tributary_model::replays::ACTIVE;
 
 /// Whether a replay goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

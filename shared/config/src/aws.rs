@@ -7,7 +7,7 @@ use tributary_model::directory::DirectoryPlace;
 use tributary_model::{Level, ProjectId, Region, Target, limits};
 
 use crate::parse::{
-    Reader, arn, bucket, copies, directory, level, name, project, region, role_prefix, stream, target, url,
+    Reader, arn, bucket, copies, directory, level, name, project, region, role_prefix, stream, target, url, uuid,
 };
 use crate::{Problems, Variable, variable};
 
@@ -98,6 +98,31 @@ pub struct QuerySettings {
     pub operators: Option<ProjectId>,
 }
 
+/// The settings of the custodian.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodianSettings {
+    /// The region that it looks after.
+    pub region: Region,
+    /// The level from which on log lines are written; none for no log.
+    pub log: Option<Level>,
+    /// The stream's name or ARN.
+    pub stream: String,
+    /// Holds what the stream refused.
+    pub overflow: Bucket,
+    /// Holds this region's copy of the directory.
+    pub copy: Bucket,
+    /// Holds marks, outages and the directory; the core's.
+    pub objects: Bucket,
+    /// The address of the OpenSearch cluster.
+    pub opensearch_url: String,
+    /// Takes the outages' rows.
+    pub ledger: LedgerSettings,
+    /// The id of the search worker's event source mapping.
+    pub search_mapping: String,
+    /// The id of the ledger worker's event source mapping.
+    pub ledger_mapping: String,
+}
+
 /// The settings of commands that work on an installation on AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorSettings {
@@ -158,6 +183,22 @@ const QUERY: &[Variable] = &[
     variable::JWKS,
     variable::OPERATORS,
 ];
+const CUSTODIAN: &[Variable] = &[
+    variable::AWS_REGION,
+    variable::LOG,
+    variable::STREAM,
+    variable::OVERFLOW_BUCKET,
+    variable::DIRECTORY_BUCKET,
+    variable::DATA_KEY,
+    variable::OBJECTS_BUCKET,
+    variable::OBJECTS_KEY,
+    variable::OPENSEARCH_URL,
+    variable::LEDGER_CLUSTER_ARN,
+    variable::LEDGER_SECRET_ARN,
+    variable::LEDGER_DATABASE,
+    variable::SEARCH_MAPPING,
+    variable::LEDGER_MAPPING,
+];
 const OPERATOR: &[Variable] = &[
     variable::OPENSEARCH_URL,
     variable::LEDGER_CLUSTER_ARN,
@@ -177,6 +218,7 @@ pub const FUNCTION_VARIABLES: &[(&str, &[Variable])] = &[
     ("worker-search", WORKER_SEARCH),
     ("worker-ledger", WORKER_LEDGER),
     ("query", QuerySettings::VARIABLES),
+    ("custodian", CustodianSettings::VARIABLES),
 ];
 
 impl CollectorSettings {
@@ -250,6 +292,47 @@ impl QuerySettings {
         let settings = || {
             let (opensearch_url, ledger, objects) = (opensearch_url?, ledger?, objects?);
             Some(Self { region: region?, log, opensearch_url, ledger, objects, directory: directory?, operators })
+        };
+        reader.finish_if_whole(settings())
+    }
+}
+
+impl CustodianSettings {
+    /// What it reads.
+    pub const VARIABLES: &[Variable] = CUSTODIAN;
+
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// All problems there are.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(&lookup);
+        let r = &mut reader;
+        let (region, log) = place(r);
+        let stream = r.require(&variable::STREAM, stream);
+        let key = r.require(&variable::DATA_KEY, arn("kms", "key/"));
+        let overflow = r.require(&variable::OVERFLOW_BUCKET, bucket);
+        let copy = r.require(&variable::DIRECTORY_BUCKET, bucket);
+        let objects = r.require(&variable::OBJECTS_BUCKET, bucket);
+        let objects_key = r.require(&variable::OBJECTS_KEY, arn("kms", "key/"));
+        let opensearch_url = r.require(&variable::OPENSEARCH_URL, url);
+        let ledger = ledger(r);
+        let search_mapping = r.require(&variable::SEARCH_MAPPING, uuid);
+        let ledger_mapping = r.require(&variable::LEDGER_MAPPING, uuid);
+        let settings = || {
+            let key = key?;
+            Some(Self {
+                region: region?,
+                log,
+                stream: stream?,
+                overflow: Bucket { name: overflow?, key: key.clone() },
+                copy: Bucket { name: copy?, key },
+                objects: Bucket { name: objects?, key: objects_key? },
+                opensearch_url: opensearch_url?,
+                ledger: ledger?,
+                search_mapping: search_mapping?,
+                ledger_mapping: ledger_mapping?,
+            })
         };
         reader.finish_if_whole(settings())
     }

@@ -29,8 +29,8 @@ use std::time::Duration;
 use tributary_model::{Level, Region, Target, limits};
 
 pub use aws::{
-    Arn, Bucket, CollectorSettings, FUNCTION_VARIABLES, LedgerSettings, OperatorSettings, QuerySettings, SinkSettings,
-    WorkerSettings,
+    Arn, Bucket, CollectorSettings, CustodianSettings, FUNCTION_VARIABLES, LedgerSettings, OperatorSettings,
+    QuerySettings, SinkSettings, WorkerSettings,
 };
 use parse::{Reader, address, functions, level, path, region, size, span};
 pub use problem::{Problem, Problems};

@@ -192,6 +192,15 @@ pub(crate) fn role_prefix(text: &str) -> Result<String, String> {
     }
 }
 
+/// `1a2b3c4d-1234-5678-9abc-1234567890ab`
+pub(crate) fn uuid(text: &str) -> Result<String, String> {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    if lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a UUID".to_owned())
+}
+
 /// A stream's name, or its ARN.
 pub(crate) fn stream(text: &str) -> Result<String, String> {
     if text.starts_with("arn:") {

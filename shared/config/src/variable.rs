@@ -65,6 +65,14 @@ variables! {
         TRIBUTARY_DATA_KEY", "tributary-overflow-eu-west-1";
     DATA_KEY = "TRIBUTARY_DATA_KEY", "the KMS key of the bucket beside it: it encrypts the objects and wraps the keys \
         that seal their content", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    OBJECTS_KEY = "TRIBUTARY_OBJECTS_KEY", "the KMS key of the objects' bucket, where the function's own region has another",
+        "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    DIRECTORY_BUCKET = "TRIBUTARY_DIRECTORY_BUCKET", "the bucket with this region's copy of the directory; its key is \
+        TRIBUTARY_DATA_KEY", "tributary-directory-eu-west-1";
+    SEARCH_MAPPING = "TRIBUTARY_SEARCH_MAPPING", "the event source mapping of the search worker, a UUID",
+        "1a2b3c4d-1234-5678-9abc-1234567890ab";
+    LEDGER_MAPPING = "TRIBUTARY_LEDGER_MAPPING", "the event source mapping of the ledger worker, a UUID",
+        "2a2b3c4d-1234-5678-9abc-1234567890ab";
     SIGNING_KEY = "TRIBUTARY_SIGNING_KEY", "the alias of the KMS key that signs tokens; rotated ones get `/1`, `/2` and \
         so on behind it", "arn:aws:kms:eu-west-1:123456789012:alias/tributary/signing";
     FUNCTION_ROLES = "TRIBUTARY_FUNCTION_ROLES", "what the ARNs of the functions' IAM roles begin with; the function's name \

@@ -19,4 +19,4 @@ mod serve;
 pub use clock::Invoked;
 pub use function_error::FunctionError;
 pub use program::{Error, run};
-pub use serve::{serve_batches, serve_http};
+pub use serve::{serve_batches, serve_http, serve_schedule};

@@ -71,6 +71,22 @@ pub async fn serve_batches<R: Facts>(
     Runtime::new(service).run().await
 }
 
+/// Answers what a schedule sends, whatever it says, until the process ends. Logs as [`serve_http`] does.
+///
+/// # Errors
+/// If the Runtime API can't be reached.
+pub async fn serve_schedule<R: Facts>(telemetry: &Telemetry, handle: impl AsyncFn(Invoked) -> R) -> Result<(), Error> {
+    let handle = &handle;
+    let service = service_fn(move |_: LambdaEvent<Box<RawValue>>| async move {
+        let invoked = Invoked::now();
+        let facts = caught(handle(invoked)).await?;
+        telemetry.emit(invoked.at, &facts);
+        telemetry.flush();
+        Ok::<_, FunctionError>(())
+    });
+    Runtime::new(service).run().await
+}
+
 /// Makes a function error of a panic.
 async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, FunctionError> {
     let mut handling = pin!(handling);

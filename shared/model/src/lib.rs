@@ -16,6 +16,7 @@ pub mod overflow;
 pub mod problem;
 pub mod record;
 pub mod rejection;
+pub mod replays;
 pub mod report;
 pub mod target;
 pub mod time;

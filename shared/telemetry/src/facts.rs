@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use tributary_model::limits::LOG_TEXT_BYTES_MAX;
-use tributary_model::{Level, Outcome, Outcomes, ProjectId, Target};
+use tributary_model::{Level, Outcome, Outcomes, ProjectId, Region, Target};
 
 use crate::{Embedded, Facts, Metric, Metrics, Unit};
 
@@ -175,23 +175,58 @@ impl Facts for QueryFacts {
 }
 
 /// One run of the custodian.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CustodianFacts {
+    /// The region that it looks after.
+    pub region: Region,
     /// Consumers whose store is out, and what it answers.
     pub outages: Vec<(Target, &'static str)>,
     /// Records that went from the overflow into the stream.
     pub drained: usize,
     /// Objects of the overflow that are no records; they stay where they are.
     pub unreadable: usize,
+    /// 1 while the stream keeps its records longer than usual, for a consumer that is days behind.
+    pub retention_raised: u8,
     /// What could not be done now: bad luck, without customer data.
     pub errors: Vec<String>,
+    /// How many consumers are in an outage.
+    pub consumers_out: usize,
+    /// How many chores failed.
+    pub failed: usize,
+}
+
+impl CustodianFacts {
+    /// A run that has done nothing yet.
+    #[must_use]
+    pub fn of(region: &Region) -> Self {
+        Self {
+            region: region.clone(),
+            outages: Vec::new(),
+            drained: 0,
+            unreadable: 0,
+            retention_raised: 0,
+            errors: Vec::new(),
+            consumers_out: 0,
+            failed: 0,
+        }
+    }
 }
 
 impl Facts for CustodianFacts {
     const EVENT: &'static str = "custodian.run";
+    const EMBEDDED: Option<Embedded> = Some(Embedded {
+        dimension: "region",
+        metrics: &[
+            Metric::new("consumers_out", Unit::Count),
+            Metric::new("drained", Unit::Count),
+            Metric::new("unreadable", Unit::Count),
+            Metric::new("retention_raised", Unit::Count),
+            Metric::new("failed", Unit::Count),
+        ],
+    });
 
     fn level(&self) -> Level {
-        let well = self.outages.is_empty() && self.errors.is_empty() && self.unreadable == 0;
+        let well = self.consumers_out + self.failed + self.unreadable == 0 && self.retention_raised == 0;
         if well { Level::Info } else { Level::Error }
     }
 

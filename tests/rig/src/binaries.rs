@@ -16,9 +16,11 @@ const ARGUMENTS: &[&str] = &[
     "--package=tributary-collector",
     "--package=tributary-worker",
     "--package=tributary-query",
+    "--package=tributary-custodian",
     "--package=tributary-lambda",
     "--package=tributary",
-    "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda,tributary/aws",
+    "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda",
+    "--features=tributary-custodian/lambda,tributary/aws",
     "--bins",
     "--example=probe",
 ];
@@ -32,6 +34,8 @@ pub enum Binary {
     Worker,
     /// The read API.
     Query,
+    /// Outages, the overflow, retention.
+    Custodian,
     /// The operator's program.
     Tributary,
     /// `shared/lambda/examples/probe.rs`
@@ -44,6 +48,7 @@ impl Binary {
             Self::Collector => "collector",
             Self::Worker => "worker",
             Self::Query => "query",
+            Self::Custodian => "custodian",
             Self::Tributary => "tributary",
             Self::Probe => "probe",
         }

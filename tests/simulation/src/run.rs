@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tributary_access::{Authority, DirectoryCache};
 use tributary_collector::Collector;
 use tributary_custodian::Custodian;
+use tributary_model::limits::STREAM_RETENTION;
 use tributary_model::{Region, ReportId, Target};
 
 use crate::bug::Bug;
@@ -114,6 +115,9 @@ async fn custodian(world: Arc<World>, stores: Arc<Stores>, control: Arc<MemoryCo
         let custodian = Custodian {
             region: Region::local(),
             stream: stores.stream.clone(),
+            retention: STREAM_RETENTION,
+            copy: None,
+            search: stores.search.clone(),
             objects: stores.objects.clone(),
             overflow: stores.overflow(),
             ledger: stores.ledger.clone(),

@@ -15,11 +15,13 @@ pub enum Access {
     Worker,
     /// The query function.
     Query,
+    /// The custodian.
+    Custodian,
 }
 
 impl Access {
     /// All functions that the cluster lets in.
-    pub const ALL: [Self; 2] = [Self::Worker, Self::Query];
+    pub const ALL: [Self; 3] = [Self::Worker, Self::Query, Self::Custodian];
 
     /// The function's name, which is in that of its IAM role.
     #[must_use]
@@ -27,6 +29,7 @@ impl Access {
         match self {
             Self::Worker => "worker-search",
             Self::Query => "query",
+            Self::Custodian => "custodian",
         }
     }
 
@@ -34,6 +37,7 @@ impl Access {
         match self {
             Self::Worker => include_str!("../../../../infra/roles/worker.json"),
             Self::Query => include_str!("../../../../infra/roles/query.json"),
+            Self::Custodian => include_str!("../../../../infra/roles/custodian.json"),
         }
     }
 }

@@ -20,3 +20,8 @@ pub const OUTAGES_PENDING_MAX: usize = 100;
 pub const DRAIN_PAGE_MAX: usize = 100;
 /// Records drained from the overflow in one run: at a page in 150 ms, half a minute.
 pub const DRAIN_RECORDS_MAX: usize = 20_000;
+/// Age of the oldest record that may be unapplied, from which on the stream keeps its records for as long as it can: three
+/// days before they would expire.
+pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(4 * 24 * 60 * 60);
+/// How far behind a consumer that handles its batches counts as behind.
+pub const BACKLOG_LAG_MIN: Duration = Duration::from_secs(60 * 60);

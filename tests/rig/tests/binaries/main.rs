@@ -8,5 +8,6 @@
 mod installation;
 
 mod collector;
+mod custodian;
 mod settings;
 mod worker;

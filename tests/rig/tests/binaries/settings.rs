@@ -13,6 +13,7 @@ async fn a_start_without_settings_names_all_that_are_missing() {
             "worker-search" => (Binary::Worker, &[("TRIBUTARY_TARGET", "search")]),
             "worker-ledger" => (Binary::Worker, &[("TRIBUTARY_TARGET", "ledger")]),
             "query" => (Binary::Query, &[]),
+            "custodian" => (Binary::Custodian, &[]),
             other => panic!("{other} has no binary here"),
         };
         let function = Function::new(&binary.path(), own);

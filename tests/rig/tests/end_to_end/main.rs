@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tributary::local::samples;
 use tributary_aws::search::OpenSearch;
@@ -27,7 +27,7 @@ use tributary_rig::opensearch::Cluster;
 use tributary_rig::process::until;
 use tributary_rig::sdk_config;
 
-use installation::{Installation, now};
+use installation::{Installation, look_after, now};
 
 const SEED: u64 = 4;
 
@@ -48,7 +48,13 @@ async fn what_the_agents_send_is_what_an_engineer_finds_while_a_third_is_throttl
     let ledger = installation.feed(installation.ledger_worker(), Target::Ledger, None).await;
 
     // Some reports were throttled for longer than a sender may wait, and wait in the overflow.
-    until("the overflow is drained", async || installation.look_after().await).await;
+    let custodian = installation.custodian(&cluster.url(0));
+    until("the overflow is drained", async || {
+        let run = look_after(&custodian).await;
+        assert_eq!(run["outages"], json!([]), "no store is out");
+        (run["failed"] == 0).then_some(())
+    })
+    .await;
     let query = Front::start(Arc::new(installation.query(&cluster.url(2))), Form::FunctionUrl).await;
     let found = until("every report is found", async || {
         let ids = ids(query.address(), &installation.token).await?;

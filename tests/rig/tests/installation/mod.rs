@@ -4,19 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyUsageType};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{EventSourcePosition, FunctionCode, Runtime};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tributary::local::{Local, Settings};
-use tributary_aws::keys::KmsKeys;
+use tributary_aws::control::EventSourceMappings;
 use tributary_aws::ledger::RdsLedger;
 use tributary_aws::objects::S3Objects;
+use tributary_aws::sdk::SdkConfig;
 use tributary_aws::stream::KinesisStream;
-use tributary_custodian::Custodian;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
-use tributary_model::{Region, TimestampMs};
-use tributary_ports::{Overflow, Target};
+use tributary_model::TimestampMs;
+use tributary_ports::Target;
 use tributary_rig::binaries::Binary;
 use tributary_rig::data_api::{CLUSTER_ARN, DataApi, SECRET_ARN};
 use tributary_rig::fault_proxy::FaultProxy;
@@ -27,8 +30,10 @@ use tributary_rig::postgres::Postgres;
 use tributary_rig::runtime_api::Function;
 use tributary_rig::{REGION, sdk_config};
 
-const STREAM: &str = "reports";
+pub(crate) const STREAM: &str = "reports";
 const DATABASE: &str = "tributary";
+/// A zip archive with nothing in it.
+const EMPTY_ZIP: [u8; 22] = [b'P', b'K', 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const SIGNING_ALIAS: &str = "alias/tributary-signing";
 const BUCKETS: [&str; 3] = ["objects", "overflow", "directory"];
 
@@ -43,6 +48,8 @@ pub(crate) struct Installation {
     /// Sends to the default project and reads it.
     pub(crate) token: String,
     key: KeyMetadata,
+    /// The ids of the mappings of the search index's and of the ledger's worker.
+    mappings: [String; 2],
 }
 
 impl Installation {
@@ -53,7 +60,10 @@ impl Installation {
         RdsLedger::new(&config, CLUSTER_ARN, SECRET_ARN, DATABASE).migrate().await.unwrap();
         let (token, directory) = directory().await;
         let s3 = aws_sdk_s3::Client::new(&sdk_config(&made.ministack.endpoint).await);
-        s3.put_object().bucket("directory").key("directory.json").body(directory.into()).send().await.unwrap();
+        for bucket in ["objects", "directory"] {
+            let body = directory.clone().into();
+            s3.put_object().bucket(bucket).key("directory.json").body(body).send().await.unwrap();
+        }
         made.token = token;
         made
     }
@@ -77,7 +87,8 @@ impl Installation {
         let signing = kms.create_key().key_spec(KeySpec::EccNistP256).key_usage(KeyUsageType::SignVerify);
         let signing = signing.send().await.unwrap().key_metadata.unwrap();
         kms.create_alias().alias_name(SIGNING_ALIAS).target_key_id(signing.key_id).send().await.unwrap();
-        Self { kinesis, proxy, postgres, data_api, ministack, token: String::new(), key }
+        let mappings = mappings(&config).await;
+        Self { kinesis, proxy, postgres, data_api, ministack, token: String::new(), key, mappings }
     }
 
     /// What `tributary aws` prints to stdout, for an operator whose settings are the stacks' outputs.
@@ -152,26 +163,34 @@ impl Installation {
         Fed { mapping, worker, poller, _folders: folders }
     }
 
-    /// One run of the custodian, as its schedule would start it; answers how many records it took out of the overflow, if
-    /// all went well.
-    pub(crate) async fn look_after(&self) -> Option<usize> {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = sdk_config(&self.ministack.endpoint).await;
-        let key = self.key.arn().unwrap();
-        let custodian = Custodian {
-            region: Region::new(REGION).unwrap(),
-            stream: Arc::new(KinesisStream::new(&sdk_config(&self.proxy.endpoint).await, STREAM)),
-            objects: S3Objects::new(&storage, REGION, "objects", key),
-            overflow: Overflow {
-                objects: S3Objects::new(&storage, REGION, "overflow", key),
-                keys: KmsKeys::sealing(&storage, REGION, key),
-            },
-            ledger: RdsLedger::new(&sdk_config(&self.data_api.endpoint).await, CLUSTER_ARN, SECRET_ARN, DATABASE),
-            control: FileControl::open(folder.path()).unwrap(),
-        };
-        let facts = custodian.handle(now(), 0.5).await;
-        assert_eq!(facts.outages, [], "no store is out");
-        facts.errors.is_empty().then_some(facts.drained)
+    pub(crate) fn custodian(&self, opensearch_url: &str) -> Function {
+        let [search, ledger] = &self.mappings;
+        let own = [
+            ("TRIBUTARY_STREAM", STREAM),
+            ("TRIBUTARY_OVERFLOW_BUCKET", "overflow"),
+            ("TRIBUTARY_DIRECTORY_BUCKET", "directory"),
+            ("TRIBUTARY_OBJECTS_KEY", self.key.arn().unwrap()),
+            ("TRIBUTARY_OPENSEARCH_URL", opensearch_url),
+            ("TRIBUTARY_SEARCH_MAPPING", search),
+            ("TRIBUTARY_LEDGER_MAPPING", ledger),
+            OBJECTS,
+        ];
+        self.function(Binary::Custodian, &[&own[..], &LEDGER].concat())
+    }
+
+    pub(crate) async fn ledger(&self) -> Arc<RdsLedger> {
+        RdsLedger::new(&sdk_config(&self.data_api.endpoint).await, CLUSTER_ARN, SECRET_ARN, DATABASE)
+    }
+
+    /// The core's bucket and its key.
+    pub(crate) async fn objects(&self) -> Arc<S3Objects> {
+        S3Objects::new(&sdk_config(&self.ministack.endpoint).await, REGION, "objects", self.key.arn().unwrap())
+    }
+
+    /// The mappings that the custodian looks after. Those that feed a worker here ([`Self::feed`]) are others.
+    pub(crate) async fn control(&self) -> EventSourceMappings {
+        let [search, ledger] = &self.mappings;
+        EventSourceMappings::new(&sdk_config(&self.ministack.endpoint).await, search, ledger)
     }
 
     /// How many rows the ledger has of invocations.
@@ -189,12 +208,38 @@ const LEDGER: [(&str, &str); 3] = [
     ("TRIBUTARY_LEDGER_DATABASE", DATABASE),
 ];
 
+/// One run of the custodian, as its schedule would start it; answers what it logged.
+pub(crate) async fn look_after(custodian: &Function) -> Value {
+    assert_eq!(custodian.invoke(r#"{"detail-type":"Scheduled Event"}"#).await.json(), Value::Null);
+    let log = custodian.log();
+    let run = log.lines().rfind(|line| line.contains(r#""custodian.run""#)).expect("a run's line");
+    serde_json::from_str(run).unwrap()
+}
+
 /// A worker that is fed.
 pub(crate) struct Fed {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) worker: Arc<Function>,
     pub(crate) poller: Poller,
     _folders: [TempDir; 2],
+}
+
+/// A mapping for each worker, as far as the custodian sees them.
+async fn mappings(config: &SdkConfig) -> [String; 2] {
+    let kinesis = aws_sdk_kinesis::Client::new(config);
+    kinesis.create_stream().stream_name(STREAM).shard_count(1).send().await.unwrap();
+    let lambda = aws_sdk_lambda::Client::new(config);
+    let mut ids = Vec::new();
+    for function in ["worker-search", "worker-ledger"] {
+        let code = FunctionCode::builder().zip_file(Blob::new(EMPTY_ZIP)).build();
+        let create = lambda.create_function().function_name(function).role("arn:aws:iam::000000000000:role/worker");
+        create.runtime(Runtime::Providedal2023).handler("bootstrap").code(code).send().await.unwrap();
+        let stream = format!("arn:aws:kinesis:{REGION}:000000000000:stream/{STREAM}");
+        let create = lambda.create_event_source_mapping().event_source_arn(stream).function_name(function);
+        let made = create.starting_position(EventSourcePosition::TrimHorizon).send().await.unwrap();
+        ids.push(made.uuid.unwrap());
+    }
+    ids.try_into().unwrap()
 }
 
 /// A token and the directory that knows it, made by the local program.

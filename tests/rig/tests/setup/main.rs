@@ -38,6 +38,7 @@ async fn a_report_goes_the_whole_way_with_what_the_set_up_gives() {
 
     let [worker, query] = [user(&cluster, Access::Worker).await, user(&cluster, Access::Query).await];
     only_the_worker_writes(&worker, &query).await;
+    the_custodian_deletes_what_is_past_its_retention(&cluster, &worker).await;
     let id = send(&installation.collector(), &installation.token).await;
     let fed = installation.feed(installation.search_worker(&worker), Target::Search, None).await;
     let query = Arc::new(installation.query(&query));
@@ -72,6 +73,24 @@ async fn only_the_worker_writes(worker: &str, query: &str) {
     }
     let oldest_first = Sort { key: SortKey::Timestamp, descending: false };
     query.find(&everything(Filter::All), oldest_first, None, 10).await.expect("a page");
+}
+
+async fn the_custodian_deletes_what_is_past_its_retention(cluster: &Cluster, worker: &str) {
+    let config = sdk_config("http://127.0.0.1:9").await;
+    let urls = [user(cluster, Access::Custodian).await, worker.to_owned()];
+    let [custodian, worker] = urls.map(|url| OpenSearch::new(&url, &config).expect("a URL"));
+    let indices = async || {
+        let (_, listed) = cluster.ask(0, "GET", "/_cat/indices/invocations-*?format=json", &Value::Null).await.unwrap();
+        listed.as_array().unwrap().len()
+    };
+    let day = invocation(1).timestamp.day();
+    custodian.expire(day).await.expect("nothing to delete");
+    let denied = worker.expire(day.plus_days(400)).await.expect_err("the worker deletes nothing");
+    assert_eq!((denied.kind, indices().await), (PortErrorKind::Denied, 1));
+    let denied = custodian.upsert(vec![document(invocation(2))]).await.expect_err("the custodian writes nothing");
+    assert_eq!(denied.kind, PortErrorKind::Denied, "{denied}");
+    custodian.expire(day.plus_days(400)).await.expect("an expiry");
+    assert_eq!(indices().await, 0);
 }
 
 async fn send(collector: &Function, token: &str) -> String {

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tributary_model::limits::STREAM_RETENTION;
 use tributary_model::{Record, ReportId, TimestampMs};
-use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId, StreamRecord};
+use tributary_ports::stream::{
+    Entry, OperatedStream, Page, Position, Reader, SequenceNumber, Shard, ShardId, StreamRecord,
+};
 use tributary_ports::{PortError, PortErrorKind, Stream};
 
 use crate::bell::Bell;
@@ -19,6 +21,7 @@ use crate::weather::{Fate, Place};
 use crate::world::{World, lock};
 
 pub(crate) struct MemoryStream {
+    me: Weak<Self>,
     world: Arc<World>,
     state: Mutex<State>,
     /// Rung when something was appended or a shard was closed.
@@ -58,7 +61,7 @@ impl MemoryStream {
             let end = if at + 1 == shards as u64 { u64::MAX } else { (at + 1) * width - 1 };
             state.add_shard(Vec::new(), at * width..=end);
         }
-        Arc::new(Self { world, state: Mutex::new(state), news: Bell::default() })
+        Arc::new_cyclic(|me| Self { me: me.clone(), world, state: Mutex::new(state), news: Bell::default() })
     }
 
     /// The time of receipt of the version that must win, of every report that was ever in the stream.
@@ -241,6 +244,44 @@ impl Stream for MemoryStream {
             Ok(page(shard, from, page_max, now))
         };
         self.world.call(Place::Stream, "stream.read", About::Nobody, effect).await
+    }
+}
+
+/// What a replay reads by; it goes when nobody holds it.
+struct MemoryReader(Arc<MemoryStream>);
+
+#[async_trait]
+impl Reader for MemoryReader {
+    async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError> {
+        self.0.read(shard, from, records_max).await
+    }
+}
+
+#[async_trait]
+impl OperatedStream for MemoryStream {
+    async fn reader(&self, _: &str) -> Result<Arc<dyn Reader>, PortError> {
+        let effect = |_| {
+            let gone = || PortError::new(PortErrorKind::NotFound, "stream.reader", "the stream is gone");
+            Ok(Arc::new(MemoryReader(self.me.upgrade().ok_or_else(gone)?)) as Arc<dyn Reader>)
+        };
+        self.world.call(Place::Stream, "stream.reader", About::Nobody, effect).await
+    }
+
+    async fn remove_reader(&self, _: &str) -> Result<(), PortError> {
+        self.world.call(Place::Stream, "stream.remove_reader", About::Nobody, |_| Ok(())).await
+    }
+
+    async fn retention(&self) -> Result<Duration, PortError> {
+        let effect = |_| Ok(lock(&self.state).retention);
+        self.world.call(Place::Stream, "stream.retention", About::Nobody, effect).await
+    }
+
+    async fn set_retention(&self, retention: Duration) -> Result<(), PortError> {
+        let effect = |_| {
+            lock(&self.state).retention = retention;
+            Ok(())
+        };
+        self.world.call(Place::Stream, "stream.set_retention", About::Nobody, effect).await
     }
 }
 

@@ -1,0 +1,142 @@
+//! Consumers that are behind, and how long the stream has to keep what they have not applied.
+//!
+//! A record that expires before it is applied is lost. So when the oldest one that may be unapplied is days old, the stream is
+//! made to keep its records for as long as it can, and when every consumer has caught up and no replay reads, for as long as
+//! before. Raised once, it needs nobody any more: the custodian may be away for the rest of the outage.
+//!
+//! What is known is an object, written before the stream is changed. If the object gets lost, a raised retention stays.
+
+use serde::{Deserialize, Serialize};
+use tributary_model::limits::{BACKLOG_AGE_MAX, BACKLOG_LAG_MIN, STREAM_RETENTION_MAX};
+use tributary_model::replays;
+use tributary_model::{Region, Target, TimestampMs};
+use tributary_ports::{ConsumerState, PortError};
+use tributary_telemetry::CustodianFacts;
+use tributary_worker::Mark;
+
+use crate::Custodian;
+use crate::kept::Kept;
+
+/// What is known of a region's consumers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Backlog {
+    /// Nothing of the search index's that arrived before is unapplied; none if it is not behind.
+    search: Option<TimestampMs>,
+    /// The same of the ledger's.
+    ledger: Option<TimestampMs>,
+    /// Whether the stream keeps its records longer than usual.
+    raised: bool,
+}
+
+impl Backlog {
+    const fn of_mut(&mut self, consumer: Target) -> &mut Option<TimestampMs> {
+        match consumer {
+            Target::Search => &mut self.search,
+            Target::Ledger => &mut self.ledger,
+        }
+    }
+
+    fn oldest(&self) -> Option<TimestampMs> {
+        [self.search, self.ledger].into_iter().flatten().min()
+    }
+}
+
+/// The object of a region's backlog.
+fn key(region: &Region) -> String {
+    format!("backlogs/{region}.json")
+}
+
+impl Custodian {
+    /// Makes the stream keep what a consumer may not have applied.
+    ///
+    /// # Errors
+    /// Bad luck of any kind; the next run goes on.
+    pub(crate) async fn keep_records(&self, now: TimestampMs, facts: &mut CustodianFacts) -> Result<(), PortError> {
+        let mut kept = Kept::<Backlog>::read(self.objects.as_ref(), key(&self.region)).await?;
+        let known = kept.value.clone().unwrap_or_default();
+        let mut backlog = known.clone();
+        for consumer in Target::ALL {
+            let since = backlog.of_mut(consumer);
+            *since = self.behind_since(now, consumer).await?.map(|found| since.unwrap_or(found).min(found));
+        }
+        let age_max_ms = i64::try_from(BACKLOG_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
+        backlog.raised = match backlog.oldest() {
+            Some(oldest) => backlog.raised || oldest.plus_ms(age_max_ms) <= now,
+            None => backlog.raised && self.is_replaying().await?,
+        };
+        facts.retention_raised = backlog.raised.into();
+        if known.raised && !backlog.raised {
+            // Lowered first: until the object says so, each run tries again.
+            self.stream.set_retention(self.retention).await?;
+        }
+        if backlog != known {
+            kept.replace(self.objects.as_ref(), backlog.clone()).await?;
+        }
+        if backlog.raised && self.stream.retention().await? < STREAM_RETENTION_MAX {
+            self.stream.set_retention(STREAM_RETENTION_MAX).await?;
+        }
+        Ok(())
+    }
+
+    /// A time before which nothing of a consumer is unapplied, if it may be behind.
+    async fn behind_since(&self, now: TimestampMs, consumer: Target) -> Result<Option<TimestampMs>, PortError> {
+        let marks = self.marks(consumer).await?;
+        let kept_ms = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
+        let behind = marks.iter().filter_map(|mark| behind_since(mark, now.plus_ms(kept_ms.saturating_neg()))).min();
+        if behind.is_some() || self.control.state(consumer).await? == ConsumerState::Running {
+            return Ok(behind);
+        }
+        // Whoever paused it: what it had applied by then is marked, and the rest has waited since.
+        Ok(Some(marks.iter().filter_map(|mark| mark.through).max().unwrap_or(now)))
+    }
+
+    /// Whether a replay is under way, which may read what is older than usual.
+    async fn is_replaying(&self) -> Result<bool, PortError> {
+        Ok(!self.objects.list(replays::ACTIVE, None, 1).await?.is_empty())
+    }
+}
+
+/// When the oldest record of a shard arrived that may not be applied, at the earliest; none if its consumer keeps up.
+/// `expired` is the arrival of the oldest record that an ordinary retention keeps: a shard on which nothing has come forward or
+/// failed since then has ended.
+fn behind_since(mark: &Mark, expired: TimestampMs) -> Option<TimestampMs> {
+    let lag_min_ms = i64::try_from(BACKLOG_LAG_MIN.as_millis()).unwrap_or(i64::MAX);
+    match (&mark.failure, mark.through) {
+        (Some(failure), through) => Some(through.unwrap_or(failure.since).min(failure.since)),
+        (None, Some(through)) if through.plus_ms(lag_min_ms) < mark.at && mark.at > expired => Some(through),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_ports::PortErrorKind;
+    use tributary_ports::stream::ShardId;
+    use tributary_worker::Failure;
+
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+    const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
+
+    fn mark(at: TimestampMs, through: Option<TimestampMs>, failed_since: Option<TimestampMs>) -> Mark {
+        let failure = |since| Failure { kind: PortErrorKind::Unavailable, since, last: at, batches: 1, records: 1 };
+        Mark { shard: ShardId("0".into()), at, through, failure: failed_since.map(failure) }
+    }
+
+    #[test]
+    fn a_shard_is_behind_from_what_it_applied_last() {
+        let expired = NOW.plus_ms(-7 * 24 * HOUR_MS);
+        let ago = |hours: i64| NOW.plus_ms(-hours * HOUR_MS);
+        for (mark, since) in [
+            (mark(NOW, Some(NOW), None), None),
+            (mark(ago(48), Some(ago(48)), None), None), // nothing came for two days
+            (mark(NOW, Some(ago(30)), None), Some(ago(30))), // slow
+            (mark(NOW, Some(ago(30)), Some(ago(2))), Some(ago(30))),
+            (mark(NOW, None, Some(ago(2))), Some(ago(2))),
+            (mark(ago(200), Some(ago(300)), None), None), // a shard that has ended
+        ] {
+            assert_eq!(behind_since(&mark, expired), since, "{mark:?}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The custodian on Lambda: wiring alone. It runs on a schedule, one run at a time.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tributary_aws::control::EventSourceMappings;
+use tributary_aws::keys::KmsKeys;
+use tributary_aws::ledger::RdsLedger;
+use tributary_aws::objects::S3Objects;
+use tributary_aws::sdk;
+use tributary_aws::search::OpenSearch;
+use tributary_aws::stream::KinesisStream;
+use tributary_config::{CustodianSettings, environment};
+use tributary_custodian::Custodian;
+use tributary_lambda::{Error, Invoked};
+use tributary_model::limits::STREAM_RETENTION;
+use tributary_ports::Overflow;
+use tributary_telemetry::Telemetry;
+
+fn main() -> ExitCode {
+    tributary_lambda::run(start())
+}
+
+async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
+    let settings = CustodianSettings::read(environment)?;
+    let telemetry = Telemetry::new(settings.log, Box::new(io::stdout())).with_embedded_metrics();
+    let sdk = sdk::function_config(settings.region.as_str());
+    let bucket = |bucket: &tributary_config::Bucket| {
+        S3Objects::new(&sdk, bucket.key.region.as_str(), &bucket.name, &bucket.key.text)
+    };
+    let (overflow, rds) = (&settings.overflow, &settings.ledger);
+    let custodian = Custodian {
+        stream: Arc::new(KinesisStream::new(&sdk, &settings.stream)),
+        retention: STREAM_RETENTION,
+        objects: bucket(&settings.objects),
+        copy: Some(bucket(&settings.copy)),
+        search: Arc::new(OpenSearch::new(&settings.opensearch_url, &sdk)?),
+        overflow: Overflow {
+            objects: bucket(overflow),
+            keys: KmsKeys::sealing(&sdk, overflow.key.region.as_str(), &overflow.key.text),
+        },
+        ledger: RdsLedger::new(&sdk, &rds.cluster.text, &rds.secret.text, &rds.database),
+        control: Arc::new(EventSourceMappings::new(&sdk, &settings.search_mapping, &settings.ledger_mapping)),
+        region: settings.region,
+    };
+    Ok(async move {
+        let serve = async |invoked: Invoked| custodian.handle(invoked.at, rand::random()).await;
+        tributary_lambda::serve_schedule(&telemetry, serve).await
+    })
+}
