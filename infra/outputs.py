@@ -3,6 +3,7 @@
 parameters FILE        KEY=VALUE ... for `sam deploy --parameter-overrides` of a region
 settings FILE          export TRIBUTARY_...=VALUE lines for `tributary aws`, and QUERY_URL
 copies FILE...         the value of TRIBUTARY_DIRECTORY_COPIES
+streams FILE...        the core's parameter Streams
 """
 
 import json
@@ -26,6 +27,8 @@ def main(what, file, *rest):
         print(f"export QUERY_URL={shlex.quote(found['QueryUrl']['OutputValue'].rstrip('/'))}")
     elif what == "copies":
         print(",".join(outputs(each)["DirectoryCopy"]["OutputValue"] for each in (file, *rest)))
+    elif what == "streams":
+        print(",".join(outputs(each)["StreamArn"]["OutputValue"] for each in (file, *rest)))
     else:
         sys.exit(__doc__)
 

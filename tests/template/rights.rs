@@ -13,6 +13,9 @@ use crate::{In, Project, finds, holds};
 /// What the AWS adapter asks of AWS, as IAM names it, for each call of a port or for all that are not listed.
 const CALLS: &[(&str, &[&str])] = &[
     ("stream.append", &["kinesis:PutRecords", "kms:GenerateDataKey"]),
+    ("stream.shards", &["kinesis:ListShards"]),
+    ("stream.reader", READER),
+    ("stream.remove_reader", &["kinesis:DeregisterStreamConsumer", "kinesis:DescribeStreamConsumer"]),
     ("stream.retention", &["kinesis:DescribeStreamSummary"]),
     ("stream.set_retention", SET_RETENTION),
     ("search.expire", &["es:ESHttpDelete", "es:ESHttpGet"]),
@@ -22,6 +25,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("objects.put", OBJECTS_PUT),
     ("objects.list", &["s3:ListBucket"]),
     ("objects.delete", &["s3:DeleteObject"]),
+    ("next.start", &["lambda:InvokeFunction"]),
     ("overflow.keep", OBJECTS_PUT),
     ("overflow.list", &["s3:ListBucket"]),
     ("overflow.read", OBJECTS_GET),
@@ -29,6 +33,13 @@ const CALLS: &[(&str, &[&str])] = &[
     ("control.pause", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
     ("control.resume", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
     ("control.state", &["lambda:GetEventSourceMapping"]),
+];
+const READER: &[&str] = &[
+    "kinesis:DescribeStreamSummary",
+    "kinesis:RegisterStreamConsumer",
+    "kinesis:DescribeStreamConsumer",
+    "kinesis:SubscribeToShard",
+    "kms:Decrypt",
 ];
 /// The adapter asks how long records are kept before it changes that.
 const SET_RETENTION: &[&str] = &[
@@ -90,7 +101,10 @@ fn role<'a>(template: &'a Template, function: Resource<'_>) -> Option<Resource<'
 fn allowed(role: Resource<'_>) -> BTreeSet<String> {
     let policies = role.property("/Policies").as_array().into_iter().flatten();
     let statements = policies.filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array()).flatten();
-    let actions = statements.filter_map(|statement| statement["Action"].as_array()).flatten();
+    // One that depends on a condition is the second of three.
+    let whole = |statement: &'_ Value| statement.pointer("/Fn::If/1").unwrap_or(statement)["Action"].clone();
+    let actions: Vec<Value> = statements.map(whole).collect();
+    let actions = actions.iter().filter_map(Value::as_array).flatten();
     actions.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
@@ -103,9 +117,7 @@ fn needed(project: &Project, template: &Template, function: Resource<'_>) -> BTr
     if mappings.any(|mapping| *mapping.property("/FunctionName/Ref") == function.name) {
         needed.extend(MAPPING);
     }
-    let folder = Path::new(template.path).parent().expect("a folder");
-    let source =
-        source(&project.root.join(folder).join(function.property("/CodeUri").as_str().expect("a folder")).join("src"));
+    let source = whole_source(project, template, function);
     for (call, actions) in calls(project, &source, &setting_name(&function)) {
         assert!(!actions.is_empty(), "{call} stands in no list of rights");
         needed.extend(actions);
@@ -113,10 +125,34 @@ fn needed(project: &Project, template: &Template, function: Resource<'_>) -> BTr
     needed.into_iter().map(str::to_owned).collect()
 }
 
+/// What a function does in another package, and the files there that it does not get to: those of runners.
+const IN_OTHERS: &[(&str, &[&str], &[&str])] = &[
+    ("replay", &["worker"], &["consumer.rs", "main.rs"]),
+    (
+        "query",
+        &["worker", "replay"],
+        &["consumer.rs", "main.rs", "round.rs", "chores.rs", "claim.rs", "readers.rs", "runner.rs", "step.rs"],
+    ),
+];
+
+/// The function's own source and what it uses of other functions.
+fn whole_source(project: &Project, template: &Template, function: Resource<'_>) -> String {
+    let folder = Path::new(template.path).parent().expect("a folder");
+    let own = project.root.join(folder).join(function.property("/CodeUri").as_str().expect("a folder")).join("src");
+    let mut whole = source(&own, &[]);
+    let name = setting_name(&function);
+    for (_, packages, without) in IN_OTHERS.iter().filter(|(user, ..)| *user == name) {
+        for package in *packages {
+            whole.push_str(&source(&project.root.join("functions").join(package).join("src"), without));
+        }
+    }
+    whole
+}
+
 /// The calls of ports in a function's source. Of the worker's two stores, which the sink tells apart, those of its own.
 fn calls(project: &Project, source: &str, function: &str) -> Vec<(String, &'static [&'static str])> {
     let mut found = Vec::new();
-    for port in ["stream", "search", "ledger", "objects", "overflow", "keys", "control"] {
+    for port in ["stream", "search", "ledger", "objects", "overflow", "keys", "control", "next"] {
         for method in methods(project, port) {
             let call = format!("{port}.{method}");
             let others = match function {
@@ -136,7 +172,9 @@ fn calls(project: &Project, source: &str, function: &str) -> Vec<(String, &'stat
 
 /// What a port can be asked.
 fn methods(project: &Project, port: &str) -> Vec<String> {
-    let text = fs::read_to_string(project.root.join(format!("shared/ports/src/{port}.rs"))).expect("a port");
+    // The next invocation of a function is no port: only one of them invokes itself.
+    let path = if port == "next" { "shared/aws/src/invocation.rs" } else { &format!("shared/ports/src/{port}.rs") };
+    let text = fs::read_to_string(project.root.join(path)).expect("a port");
     let names = text.split("async fn ").skip(1).filter_map(|rest| rest.split('(').next());
     let names: Vec<String> = names.map(str::to_owned).collect();
     assert!(!names.is_empty(), "{port} has no methods");
@@ -144,13 +182,16 @@ fn methods(project: &Project, port: &str) -> Vec<String> {
 }
 
 /// The function's source as one line without spaces, so that a call broken over lines is found; tests left out.
-fn source(folder: &Path) -> String {
+fn source(folder: &Path, without: &[&str]) -> String {
     let mut all = String::new();
     for entry in fs::read_dir(folder).expect("a package's source") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default();
+        if without.iter().any(|file| name == *file) {
+            continue;
+        }
         if path.is_dir() && name != "tests" {
-            all.push_str(&source(&path));
+            all.push_str(&source(&path, without));
         } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
             let text = fs::read_to_string(&path).expect("a source file");
             let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
@@ -178,7 +219,7 @@ fn a_right_too_many_or_too_few_is_found() {
             (In::Region, statement("CollectorRole", 1), json!([])),
             (In::Region, statement("WorkerLedgerRole", 4), json!(["rds-data:ExecuteStatement", "es:ESHttpPost"])),
             (In::Region, statement("WorkerSearchRole", 4), json!(["es:ESHttpDelete"])),
-            (In::Core, statement("QueryRole", 4), json!(["s3:DeleteObject"])),
+            (In::Core, statement("QueryRole", 5), json!(["s3:DeleteObject"])),
             (In::Region, "/WorkerLedger/Properties/Role", json!({"Fn::GetAtt": "WorkerSearchRole.Arn"})),
         ],
     );

@@ -43,7 +43,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "tributary-replay",
-        &["tributary-model", "tributary-pipeline", "tributary-ports", "tributary-telemetry", "tributary-worker"],
+        &[
+            "tributary-access",
+            "tributary-aws",
+            "tributary-config",
+            "tributary-lambda",
+            "tributary-model",
+            "tributary-pipeline",
+            "tributary-ports",
+            "tributary-telemetry",
+            "tributary-worker",
+        ],
     ),
     (
         "tributary-query",

@@ -71,6 +71,10 @@ pub(super) fn show(output: &Output, progress: &Value, form: Form) -> Result<(), 
     if progress.get("overflow").and_then(Value::as_u64).is_some_and(|waiting| waiting > 0) {
         output.line(format_args!("{} reports wait in the overflow", cell(progress, "/overflow")))?;
     }
+    for shard in shards(progress).filter(|shard| shard.pointer("/gap/from").is_some()) {
+        let [shard, from, to] = ["/shard", "/gap/from", "/gap/to"].map(|name| cell(shard, name));
+        output.line(format_args!("{shard}: what arrived from {from} to {to} may have expired before it was read"))?;
+    }
     for shard in shards(progress).filter(|shard| !cell(shard, "/error").is_empty()) {
         output.line(format_args!("{}: {}", cell(shard, "/shard"), cell(shard, "/error")))?;
     }

@@ -13,8 +13,9 @@ use tributary_model::limits::{
     DEAD_LETTER_SWEEP_INTERVAL, LOCAL_REPLAY_RUNNERS, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL,
 };
 use tributary_model::{Level, TimestampMs};
+use tributary_ports::stream::OperatedStream;
 use tributary_ports::{Keys, Ledger, Objects, Search};
-use tributary_replay::{Next, Replays, Runner, Stepped, Sweep};
+use tributary_replay::{Next, Readers, Replays, Runner, Stepped, Sweep, audit_daily};
 use tributary_telemetry::{Facts, Metrics, Telemetry};
 
 use super::Opened;
@@ -23,9 +24,10 @@ use crate::clock;
 /// What the replays of this process work with; none without a search index.
 pub(super) fn replays(opened: &Opened, config: &LocalSettings) -> Option<Arc<Replays>> {
     let search = Arc::clone(opened.search.as_ref()?) as Arc<dyn Search>;
+    let stream = opened.own_stream.clone()? as Arc<dyn OperatedStream>;
     Some(Arc::new(Replays {
-        streams: BTreeMap::from([(config.region.clone(), Arc::clone(&opened.stream))]),
-        retention: config.stream_retention,
+        streams: BTreeMap::from([(config.region.clone(), stream)]),
+        readers: Readers::default(),
         search,
         ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,
         objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
@@ -109,7 +111,7 @@ fn until(at: TimestampMs) -> Duration {
     Duration::from_millis(u64::try_from(at.0.saturating_sub(clock::now().0)).unwrap_or_default())
 }
 
-/// Ends the dead letters that have come to an end by themselves.
+/// The chores beside the replays: an audit of each day, and the end of dead letters that have come to it by themselves.
 struct Sweeping {
     replays: Arc<Replays>,
     directories: Arc<DirectoryCache>,
@@ -122,6 +124,9 @@ impl Sweeping {
         let mut sweep = Sweep::default();
         while tokio::time::timeout(DEAD_LETTER_SWEEP_INTERVAL, stopped.wait_for(|stop| *stop)).await.is_err() {
             let now = clock::now();
+            if let Err(error) = audit_daily(&self.replays, now).await {
+                self.telemetry.emit(now, &RunnerFacts { error: error.to_string() });
+            }
             let Ok(directory) = self.directories.current(now) else { continue }; // a chore says so
             let swept = sweep.step(&self.replays, now, self.retention, directory.projects.keys()).await;
             if let Err(error) = swept {

@@ -33,7 +33,7 @@ use tributary_ports::stream::OperatedStream;
 use tributary_ports::{Control, Ledger, Objects, Overflow, Search};
 use tributary_telemetry::CustodianFacts;
 
-pub use outage::{Outage, Step, open_key};
+pub use outage::{Outage, Step};
 
 /// What the custodian works with.
 pub struct Custodian {

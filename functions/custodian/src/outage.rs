@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tributary_model::limits::{
     MARKS_MAX, OUTAGE_BATCHES_MIN, OUTAGE_MARK_AGE_MAX, PROBE_DELAY_MAX, PROBE_DELAY_MIN, PROBE_IDLE_MAX,
 };
-use tributary_model::{Region, Target, TimestampMs};
+use tributary_model::outages::open_outage_key;
+use tributary_model::{Target, TimestampMs};
 use tributary_ports::{ConsumerState, PortError, PortErrorKind};
 use tributary_worker::{Failure, Mark, marks_prefix};
 
@@ -48,12 +49,6 @@ pub enum Step {
     ProbingSince(TimestampMs),
 }
 
-/// The object of a consumer's outage, while it lasts.
-#[must_use]
-pub fn open_key(region: &Region, consumer: Target) -> String {
-    format!("outages/open/{region}/{}.json", consumer.as_str())
-}
-
 /// What is next for an outage.
 enum Next {
     Stays,
@@ -73,7 +68,7 @@ impl Custodian {
         consumer: Target,
     ) -> Result<Option<PortErrorKind>, PortError> {
         let marks = self.marks(consumer).await?;
-        let mut kept = Kept::<Outage>::read(self.objects.as_ref(), open_key(&self.region, consumer)).await?;
+        let mut kept = Kept::<Outage>::read(self.objects.as_ref(), open_outage_key(&self.region, consumer)).await?;
         let Some(mut outage) = kept.value.clone() else {
             let Some(failure) = tripping(&marks, now) else { return Ok(None) };
             let outage = self.begin(now, chance, consumer, failure);
@@ -92,7 +87,7 @@ impl Custodian {
             // The consumer has to run before the outage ends: without its object nobody would resume it.
             Next::Ends(at) if self.follow(consumer, outage.step).await? => {
                 self.keep_row(now, consumer, &outage, Some(at)).await?;
-                self.objects.delete(&open_key(&self.region, consumer)).await?;
+                self.objects.delete(&open_outage_key(&self.region, consumer)).await?;
                 return Ok(None);
             }
             Next::Ends(_) => {}

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tributary_access::ensure_directory;
-use tributary_custodian::{Custodian, Step, open_key};
+use tributary_custodian::{Custodian, Step};
 use tributary_embedded::control::FileControl;
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
@@ -16,6 +16,7 @@ use tributary_embedded::objects::FileObjects;
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::directory::OBJECT_KEY;
 use tributary_model::limits::{STREAM_RETENTION, STREAM_RETENTION_MAX};
+use tributary_model::outages::open_outage_key;
 use tributary_model::{
     AccountId, Day, Directory, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target,
     TimestampMs, TokenId, Version, overflow,
@@ -272,7 +273,7 @@ async fn what_was_intended_is_done_by_the_next_run() {
     world.run(NOW.plus_ms(1)).await;
     assert_eq!(world.states().await, [Paused, Running]);
 
-    let key = open_key(&Region::local(), Target::Search);
+    let key = open_outage_key(&Region::local(), Target::Search);
     let object = world.objects.get(&key).await.expect("read").expect("an outage");
     let mut outage: tributary_custodian::Outage = serde_json::from_slice(&object.bytes).expect("JSON");
     outage.step = Step::ProbingSince(NOW.plus_ms(2));

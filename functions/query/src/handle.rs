@@ -34,6 +34,22 @@ pub struct Query {
     pub replays: Option<Arc<Replays>>,
 }
 
+impl Query {
+    /// The API on the stores of the replays that it starts.
+    #[must_use]
+    pub fn new(authority: Arc<Authority>, replays: Replays, operators: Option<ProjectId>) -> Self {
+        Self {
+            authority,
+            search: Arc::clone(&replays.search),
+            ledger: Arc::clone(&replays.ledger),
+            objects: Arc::clone(&replays.objects),
+            keys: Arc::clone(&replays.keys),
+            operators,
+            replays: Some(Arc::new(replays)),
+        }
+    }
+}
+
 /// An answer, and what is worth knowing about it.
 #[derive(Debug)]
 pub struct Handled {

@@ -60,6 +60,9 @@ async fn claim_of(
             finished.push((&part.region, &part.shard));
             continue;
         }
+        if !replays.streams.contains_key(&part.region) {
+            continue; // a runner of that region takes it
+        }
         let parents_are_read = part.parents.iter().all(|parent| finished.contains(&(&part.region, parent)));
         if !parents_are_read || !state.value.is_free(runner, now) {
             continue;

@@ -10,12 +10,16 @@
 //! - A shard has one runner at a time: a lease, renewed with every checkpoint, says which. Who lost the lease can't write
 //!   a checkpoint any more; what that runner applied in the meantime was written by version, as everything is.
 //! - A step is one page: the caller loops, has the clock, and sleeps. It may be killed between any two steps, or in one.
+//! - A replay reads through a reader of its own, so that the live consumers keep their share of the stream; it is removed
+//!   when the replay is paused or over (`readers`).
+//! - Where a store is out for the live consumer, a replay that would write waits: its writes come second.
 //! - Parents are read to their end before their children.
 //! - Counts add up, for each target: read = skipped + its outcomes. A page that is applied once more, after its
 //!   checkpoint got lost, is counted once, by what became of it the last time.
 //! - An audit ([`Mode::Audit`]) is a replay that writes nothing but names: of each report that a store lacks, has in an
 //!   older version, or has twice. [`Mode::Heal`] applies exactly those; a doubled one it can only name.
 
+mod chores;
 mod claim;
 mod compare;
 mod dead_letter;
@@ -25,6 +29,7 @@ mod handle;
 mod object;
 mod overflow;
 mod progress;
+mod readers;
 mod receipts;
 mod request;
 mod restore;
@@ -37,32 +42,34 @@ mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tributary_model::{Region, Target};
 use tributary_ports::overflow::Overflow;
-use tributary_ports::{Keys, Ledger, Objects, Search, Stream};
+use tributary_ports::stream::OperatedStream;
+use tributary_ports::{Keys, Ledger, Objects, Search};
 use tributary_worker::{Sink, Worker};
 
+pub use chores::{audit_daily, has_turn};
 pub use dead_letter::{
     OpenedDeadLetter, Redriven, Sweep, discard, edited, read_dead_letter, redrive, redrive_edited, report_of,
 };
 pub use finding::{Finding, FindingsPage, Problem, findings};
 pub use progress::{Progress, ShardProgress, progress};
+pub use readers::Readers;
 pub use receipts::{Receipt, check_receipts};
 pub use request::{Mode, Request};
 pub use restore::{restore_audit_events, restore_dead_letters};
 pub use runner::{Next, Runner, Stepped};
 pub use start::{StartError, start};
-pub use state::{Counts, Replay, State};
+pub use state::{Counts, Gap, Replay, State};
 pub use steer::{SteerError, list, open, steer};
 
 /// What replays work with.
 pub struct Replays {
-    /// The streams by their region.
-    pub streams: BTreeMap<Region, Arc<dyn Stream>>,
-    /// How long a stream keeps a record.
-    pub retention: Duration,
+    /// The streams by their region: those of whose shards a runner takes, and all that a replay can be started on.
+    pub streams: BTreeMap<Region, Arc<dyn OperatedStream>>,
+    /// The readers that are open in this process.
+    pub readers: Readers,
     /// The search index.
     pub search: Arc<dyn Search>,
     /// The ledger.
@@ -71,7 +78,7 @@ pub struct Replays {
     pub objects: Arc<dyn Objects>,
     /// Seals and opens dead letters.
     pub keys: Arc<dyn Keys>,
-    /// What was acknowledged and is not in a stream yet, of each region.
+    /// What was acknowledged and is not in a stream yet, of each region; none where they can't be reached.
     pub overflows: Vec<Overflow>,
     /// Records that are applied at once at most.
     pub batch_records: usize,

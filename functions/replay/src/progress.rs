@@ -8,7 +8,7 @@ use tributary_ports::stream::ShardId;
 use crate::Replays;
 use crate::object::Kept;
 use crate::overflow::waiting;
-use crate::state::{Counts, Part, Replay, ShardState, replay_key, shard_key};
+use crate::state::{Counts, Gap, Part, Replay, ShardState, replay_key, shard_key};
 
 /// A replay with how far it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,7 +22,8 @@ pub struct Progress {
     pub done: f64,
     /// How long the rest takes if it takes as long as what is behind it, milliseconds; none while nobody can say.
     pub remaining_ms: Option<i64>,
-    /// Of an audit: reports that wait in the overflow, up to `AUDIT_OVERFLOW_MAX`. They are not in the stream yet.
+    /// Of an audit: reports that wait in the overflow, up to `AUDIT_OVERFLOW_MAX`. They are not in the stream yet. None where
+    /// no overflow can be reached.
     pub overflow: Option<usize>,
     /// Each shard.
     pub shards: Vec<ShardProgress>,
@@ -47,6 +48,9 @@ pub struct ShardProgress {
     pub lag_ms: u64,
     /// Who works on it, if anybody.
     pub runner: Option<String>,
+    /// What may have expired before it was read: the replay was paused or held up past the stream's retention. What arrived
+    /// then is not known to be in the stores.
+    pub gap: Option<Gap>,
     /// Why the last page, or a part of it, has to come again; or what was wrong with the whole shard.
     pub error: Option<String>,
 }
@@ -79,7 +83,8 @@ pub(crate) async fn of(replays: &Replays, now: TimestampMs, replay: &Replay) -> 
     let rest = |done: f64| elapsed_ms as f64 * (1.0 - done) / done;
     #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end")]
     let remaining_ms = (done > 0.0 && replay.ended_at.is_none()).then(|| rest(done) as i64);
-    let overflow = if replay.request.mode.names() { Some(waiting(replays).await?.len()) } else { None };
+    let asks = replay.request.mode.names() && !replays.overflows.is_empty();
+    let overflow = if asks { Some(waiting(replays).await?.len()) } else { None };
     Ok(Progress { replay: replay.clone(), counts, done, remaining_ms, overflow, shards })
 }
 
@@ -94,6 +99,7 @@ fn shard(now: TimestampMs, replay: &Replay, part: &Part, state: ShardState) -> S
         reached: state.reached,
         lag_ms: state.behind_ms,
         runner: lease.map(|lease| lease.runner),
+        gap: state.gap,
         error: state.error,
     }
 }

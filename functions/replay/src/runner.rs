@@ -58,7 +58,10 @@ impl Runner {
             Some(claim) => claim,
             None => match claim(replays, now, &self.name).await? {
                 Some(claim) => claim,
-                None => return Ok(Next::Idle.into()),
+                None => {
+                    replays.remove_readers().await?;
+                    return Ok(Next::Idle.into());
+                }
             },
         };
         let replay = Kept::<Replay>::read(replays.objects.as_ref(), replay_key(&claim.replay)).await?;

@@ -33,7 +33,8 @@ pub enum StartError {
 /// If the request can't be met, which names what is wrong with it; or bad luck.
 pub async fn start(replays: &Replays, now: TimestampMs, by: &TokenId, request: Request) -> Result<Replay, StartError> {
     let request = Request { to: request.to.min(now), ..request };
-    check(replays, now, &request)?;
+    check(replays, &request)?;
+    check_age(replays, now, &request).await?;
     let active = replays.objects.list(ACTIVE, None, REPLAYS_ACTIVE_MAX).await?;
     if active.len() >= REPLAYS_ACTIVE_MAX {
         return refuse(format!("{REPLAYS_ACTIVE_MAX} replays are under way, as many as there may be at once"));
@@ -69,12 +70,23 @@ fn refuse<T>(detail: String) -> Result<T, StartError> {
     Err(StartError::Refused(detail))
 }
 
-fn check(replays: &Replays, now: TimestampMs, request: &Request) -> Result<(), StartError> {
-    let kept_ms = i64::try_from(replays.retention.as_millis()).unwrap_or(i64::MAX);
-    let oldest = now.plus_ms(kept_ms.saturating_neg());
-    if request.from < oldest {
-        return refuse(format!("the stream holds records from {oldest} on; from is {}", request.from));
+/// Whether the streams still hold what is asked for.
+async fn check_age(replays: &Replays, now: TimestampMs, request: &Request) -> Result<(), StartError> {
+    for (region, stream) in &replays.streams {
+        if !request.regions.is_empty() && !request.regions.contains(region) {
+            continue;
+        }
+        let kept_ms = i64::try_from(stream.retention().await?.as_millis()).unwrap_or(i64::MAX);
+        let oldest = now.plus_ms(kept_ms.saturating_neg());
+        if request.from < oldest {
+            let from = request.from;
+            return refuse(format!("the stream of {region} holds records from {oldest} on; from is {from}"));
+        }
     }
+    Ok(())
+}
+
+fn check(replays: &Replays, request: &Request) -> Result<(), StartError> {
     if request.from >= request.to {
         return refuse(format!("from ({}) must lie before to ({})", request.from, request.to));
     }
@@ -109,6 +121,9 @@ async fn parts(replays: &Replays, request: &Request) -> Result<Vec<Part>, StartE
             Part { region: region.clone(), shard: shard.id, parents }
         };
         parts.extend(shards.into_iter().map(part));
+    }
+    if parts.is_empty() && request.shards.is_empty() {
+        return refuse("there is no stream here to read".to_owned());
     }
     match request.shards.iter().find(|shard| !parts.iter().any(|part| part.shard == **shard)) {
         Some(shard) => refuse(format!("there is no shard {shard}")),

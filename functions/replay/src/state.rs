@@ -137,6 +137,15 @@ pub(crate) struct Lease {
     pub(crate) until: TimestampMs,
 }
 
+/// Times of arrival of which records may have expired before they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// What arrived before was read.
+    pub from: TimestampMs,
+    /// What arrived from here on is read.
+    pub to: TimestampMs,
+}
+
 /// How far a replay is with one shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShardState {
@@ -155,6 +164,9 @@ pub(crate) struct ShardState {
     pub(crate) error: Option<String>,
     /// It is not read before.
     pub(crate) not_before: TimestampMs,
+    /// What was too late; none if nothing was.
+    #[serde(default)]
+    pub(crate) gap: Option<Gap>,
     /// Pages of names written.
     pub(crate) finding_pages: u32,
     pub(crate) lease: Option<Lease>,
@@ -171,6 +183,7 @@ impl ShardState {
             failures: 0,
             error: None,
             not_before: TimestampMs(i64::MIN),
+            gap: None,
             finding_pages: 0,
             lease: None,
         }

@@ -1,9 +1,12 @@
 //! One page of one shard: read, handle, and a checkpoint that passes what was handled.
 
+use std::time::Duration;
+
 use tributary_model::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, REPLAY_ARRIVAL_SLACK, REPLAY_PACE_MAX, REPLAY_PAUSE_MAX, REPLAY_PAUSE_MIN,
     REPLAY_SETTLE,
 };
+use tributary_model::outages::open_outage_key;
 use tributary_model::{Outcome, TimestampMs};
 use tributary_ports::stream::{Page, Position};
 use tributary_ports::{PortError, PortErrorKind};
@@ -13,8 +16,8 @@ use crate::claim::{Claim, lease};
 use crate::filter::{Choice, choose};
 use crate::finding::{self, Finding};
 use crate::handle::{Handled, handle};
-use crate::state::{Counts, Part, Replay, ShardState};
-use crate::{Replays, Request};
+use crate::state::{Counts, Gap, Part, Replay, ShardState};
+use crate::{Mode, Replays, Request};
 
 /// What a step left to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,10 @@ pub(crate) async fn step(
     replay: &Replay,
     claim: &mut Claim,
 ) -> Result<(Step, ReplayFacts), PortError> {
-    let page = read(replays, replay, &claim.part, &claim.state.value.position).await;
+    let page = match held_up(replays, replay, &claim.part).await {
+        None => read(replays, now, replay, claim).await,
+        Some(error) => Err(error),
+    };
     let mut counts = Counts::default();
     match page {
         Ok(Some(page)) => counts = take(replays, now, replay, claim, page).await?,
@@ -72,17 +78,59 @@ fn facts(replay: &Replay, part: &Part, counts: Counts, error: Option<String>) ->
     }
 }
 
+/// Why a replay that writes has to wait: a store is out for the live consumer of the region, whose turn is first.
+async fn held_up(replays: &Replays, replay: &Replay, part: &Part) -> Option<PortError> {
+    if !matches!(replay.request.mode, Mode::Apply | Mode::Heal) {
+        return None;
+    }
+    for target in &replay.request.targets {
+        match replays.objects.get(&open_outage_key(&part.region, *target)).await {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                let detail = format!("waits for the outage of the {} consumer to end", target.as_str());
+                return Some(PortError::new(PortErrorKind::Throttled, "replay.step", detail));
+            }
+            Err(error) => return Some(error),
+        }
+    }
+    None
+}
+
 /// Reads on; none if the shard is gone.
-async fn read(replays: &Replays, replay: &Replay, part: &Part, position: &Position) -> Result<Option<Page>, PortError> {
-    let Some(stream) = replays.streams.get(&part.region) else {
-        let detail = format!("there is no stream of the region {} here", part.region);
-        return Err(PortError::new(PortErrorKind::Unavailable, "replay.read", detail));
-    };
+async fn read(
+    replays: &Replays,
+    now: TimestampMs,
+    replay: &Replay,
+    claim: &mut Claim,
+) -> Result<Option<Page>, PortError> {
+    let (part, state) = (&claim.part, &mut claim.state.value);
+    let opened = replays.reader(&replay.id, &part.region).await?;
+    note_gap(state, now, replay, opened.retention);
     let records_max = replays.batch_records.clamp(1, BATCH_RECORDS_MAX).min(paced_records(replay));
-    match stream.read(&part.shard, position, records_max).await {
+    match opened.reader.read(&part.shard, &state.position, records_max).await {
         Ok(page) => Ok(Some(whole_batch(page))),
-        Err(error) if error.kind == PortErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => {
+            replays.forget_reader(&replay.id, &part.region);
+            let is_gone = error.kind == PortErrorKind::NotFound && !has_shard(replays, part).await?;
+            if is_gone { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+/// Whether the stream has the shard: a reader that was removed looks like a shard that is gone.
+async fn has_shard(replays: &Replays, part: &Part) -> Result<bool, PortError> {
+    let shards = replays.stream(&part.region)?.shards().await?;
+    Ok(shards.iter().any(|shard| shard.id == part.shard))
+}
+
+/// Notes what may have expired before it was read, because the replay was paused or held up for so long.
+fn note_gap(state: &mut ShardState, now: TimestampMs, replay: &Replay, retention: Duration) {
+    let kept_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let oldest = now.plus_ms(kept_ms.saturating_neg());
+    let from = state.reached.unwrap_or(replay.request.from);
+    if from < oldest {
+        let from = state.gap.as_ref().map_or(from, |gap| gap.from);
+        state.gap = Some(Gap { from, to: oldest.min(replay.request.to) });
     }
 }
 

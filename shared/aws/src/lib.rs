@@ -5,6 +5,7 @@ mod connector;
 pub mod control;
 pub mod directory;
 mod error;
+pub mod invocation;
 pub mod keys;
 pub mod ledger;
 pub mod objects;

@@ -40,6 +40,7 @@ pub fn function_config(region: &str) -> SdkConfig {
 struct EnvironmentEndpoints;
 
 impl LoadServiceConfig for EnvironmentEndpoints {
+    #[expect(clippy::disallowed_methods, reason = "they are the SDK's settings and not ours")]
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         let service = key.service_id().to_uppercase().replace([' ', '-'], "_");
         let setting = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

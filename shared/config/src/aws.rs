@@ -3,11 +3,14 @@
 //! Endpoints and credentials are the SDK's own settings (`AWS_ENDPOINT_URL_KINESIS` and the like). A list beside each
 //! kind of settings names the variables that it reads, for those who set them and for the template's test.
 
+use std::time::Duration;
+
 use tributary_model::directory::DirectoryPlace;
 use tributary_model::{Level, ProjectId, Region, Target, limits};
 
 use crate::parse::{
-    Reader, arn, bucket, copies, directory, level, name, project, region, role_prefix, stream, target, url, uuid,
+    Reader, arn, bucket, copies, directory, level, name, project, region, role_prefix, span, stream, streams, target,
+    url, uuid,
 };
 use crate::{Problems, Variable, variable};
 
@@ -96,6 +99,8 @@ pub struct QuerySettings {
     pub directory: DirectoryPlace,
     /// The project whose operate tokens see what belongs to no project.
     pub operators: Option<ProjectId>,
+    /// The streams on which replays are started, each region's.
+    pub streams: Vec<Arn>,
 }
 
 /// The settings of the custodian.
@@ -121,6 +126,27 @@ pub struct CustodianSettings {
     pub search_mapping: String,
     /// The id of the ledger worker's event source mapping.
     pub ledger_mapping: String,
+}
+
+/// The settings of the replay function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplaySettings {
+    /// The region whose stream it reads.
+    pub region: Region,
+    /// The level from which on log lines are written; none for no log.
+    pub log: Option<Level>,
+    /// The stream's name or ARN.
+    pub stream: String,
+    /// Holds what the stream refused, which an audit does not take for lost.
+    pub overflow: Bucket,
+    /// Holds replays, dead letters and the directory; the core's.
+    pub objects: Bucket,
+    /// The address of the OpenSearch cluster.
+    pub opensearch_url: String,
+    /// The ledger.
+    pub ledger: LedgerSettings,
+    /// How long a dead letter is kept after it was last met.
+    pub dead_letter_retention: Duration,
 }
 
 /// The settings of commands that work on an installation on AWS.
@@ -182,6 +208,7 @@ const QUERY: &[Variable] = &[
     variable::DATA_KEY,
     variable::JWKS,
     variable::OPERATORS,
+    variable::STREAMS,
 ];
 const CUSTODIAN: &[Variable] = &[
     variable::AWS_REGION,
@@ -198,6 +225,20 @@ const CUSTODIAN: &[Variable] = &[
     variable::LEDGER_DATABASE,
     variable::SEARCH_MAPPING,
     variable::LEDGER_MAPPING,
+];
+const REPLAY: &[Variable] = &[
+    variable::AWS_REGION,
+    variable::LOG,
+    variable::STREAM,
+    variable::OVERFLOW_BUCKET,
+    variable::DATA_KEY,
+    variable::OBJECTS_BUCKET,
+    variable::OBJECTS_KEY,
+    variable::OPENSEARCH_URL,
+    variable::LEDGER_CLUSTER_ARN,
+    variable::LEDGER_SECRET_ARN,
+    variable::LEDGER_DATABASE,
+    variable::DEAD_LETTER_RETENTION,
 ];
 const OPERATOR: &[Variable] = &[
     variable::OPENSEARCH_URL,
@@ -219,6 +260,7 @@ pub const FUNCTION_VARIABLES: &[(&str, &[Variable])] = &[
     ("worker-ledger", WORKER_LEDGER),
     ("query", QuerySettings::VARIABLES),
     ("custodian", CustodianSettings::VARIABLES),
+    ("replay", ReplaySettings::VARIABLES),
 ];
 
 impl CollectorSettings {
@@ -289,9 +331,11 @@ impl QuerySettings {
         let objects = sealed_bucket(r, &variable::OBJECTS_BUCKET);
         let directory = r.require(&variable::JWKS, directory);
         let operators = r.read(&variable::OPERATORS, None, |text| project(text).map(Some));
+        let streams = r.read(&variable::STREAMS, Vec::new(), streams);
         let settings = || {
             let (opensearch_url, ledger, objects) = (opensearch_url?, ledger?, objects?);
-            Some(Self { region: region?, log, opensearch_url, ledger, objects, directory: directory?, operators })
+            let (region, directory) = (region?, directory?);
+            Some(Self { region, log, opensearch_url, ledger, objects, directory, operators, streams })
         };
         reader.finish_if_whole(settings())
     }
@@ -313,8 +357,7 @@ impl CustodianSettings {
         let key = r.require(&variable::DATA_KEY, arn("kms", "key/"));
         let overflow = r.require(&variable::OVERFLOW_BUCKET, bucket);
         let copy = r.require(&variable::DIRECTORY_BUCKET, bucket);
-        let objects = r.require(&variable::OBJECTS_BUCKET, bucket);
-        let objects_key = r.require(&variable::OBJECTS_KEY, arn("kms", "key/"));
+        let objects = core_bucket(r);
         let opensearch_url = r.require(&variable::OPENSEARCH_URL, url);
         let ledger = ledger(r);
         let search_mapping = r.require(&variable::SEARCH_MAPPING, uuid);
@@ -327,12 +370,40 @@ impl CustodianSettings {
                 stream: stream?,
                 overflow: Bucket { name: overflow?, key: key.clone() },
                 copy: Bucket { name: copy?, key },
-                objects: Bucket { name: objects?, key: objects_key? },
+                objects: objects?,
                 opensearch_url: opensearch_url?,
                 ledger: ledger?,
                 search_mapping: search_mapping?,
                 ledger_mapping: ledger_mapping?,
             })
+        };
+        reader.finish_if_whole(settings())
+    }
+}
+
+impl ReplaySettings {
+    /// What it reads.
+    pub const VARIABLES: &[Variable] = REPLAY;
+
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// All problems there are.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(&lookup);
+        let r = &mut reader;
+        let (region, log) = place(r);
+        let stream = r.require(&variable::STREAM, stream);
+        let overflow = sealed_bucket(r, &variable::OVERFLOW_BUCKET);
+        let objects = core_bucket(r);
+        let opensearch_url = r.require(&variable::OPENSEARCH_URL, url);
+        let ledger = ledger(r);
+        let kept = span(limits::DEAD_LETTER_RETENTION_MIN..=limits::STREAM_RETENTION_MAX);
+        let dead_letter_retention = r.read(&variable::DEAD_LETTER_RETENTION, limits::DEAD_LETTER_RETENTION, kept);
+        let settings = || {
+            let (overflow, objects, opensearch_url, ledger) = (overflow?, objects?, opensearch_url?, ledger?);
+            let (region, stream) = (region?, stream?);
+            Some(Self { region, log, stream, overflow, objects, opensearch_url, ledger, dead_letter_retention })
         };
         reader.finish_if_whole(settings())
     }
@@ -379,6 +450,13 @@ fn ledger(reader: &mut Reader<'_>) -> Option<LedgerSettings> {
 fn sealed_bucket(reader: &mut Reader<'_>, variable: &Variable) -> Option<Bucket> {
     let name = reader.require(variable, bucket);
     let key = reader.require(&variable::DATA_KEY, arn("kms", "key/"));
+    Some(Bucket { name: name?, key: key? })
+}
+
+/// The core's bucket, for a function whose own region has another key.
+fn core_bucket(reader: &mut Reader<'_>) -> Option<Bucket> {
+    let name = reader.require(&variable::OBJECTS_BUCKET, bucket);
+    let key = reader.require(&variable::OBJECTS_KEY, arn("kms", "key/"));
     Some(Bucket { name: name?, key: key? })
 }
 

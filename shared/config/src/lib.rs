@@ -30,7 +30,7 @@ use tributary_model::{Level, Region, Target, limits};
 
 pub use aws::{
     Arn, Bucket, CollectorSettings, CustodianSettings, FUNCTION_VARIABLES, LedgerSettings, OperatorSettings,
-    QuerySettings, SinkSettings, WorkerSettings,
+    QuerySettings, ReplaySettings, SinkSettings, WorkerSettings,
 };
 use parse::{Reader, address, functions, level, path, region, size, span};
 pub use problem::{Problem, Problems};

@@ -201,6 +201,19 @@ pub(crate) fn uuid(text: &str) -> Result<String, String> {
     Err("must be a UUID".to_owned())
 }
 
+/// ARNs of streams, one for each region, joined by commas; none if it is empty.
+pub(crate) fn streams(text: &str) -> Result<Vec<Arn>, String> {
+    let mut streams: Vec<Arn> = Vec::new();
+    for text in text.split(',').filter(|text| !text.is_empty()) {
+        let stream = arn("kinesis", "stream/")(text)?;
+        if streams.iter().any(|other| other.region == stream.region) {
+            return Err(format!("names two streams of {}", stream.region));
+        }
+        streams.push(stream);
+    }
+    Ok(streams)
+}
+
 /// A stream's name, or its ARN.
 pub(crate) fn stream(text: &str) -> Result<String, String> {
     if text.starts_with("arn:") {

@@ -65,6 +65,8 @@ variables! {
         TRIBUTARY_DATA_KEY", "tributary-overflow-eu-west-1";
     DATA_KEY = "TRIBUTARY_DATA_KEY", "the KMS key of the bucket beside it: it encrypts the objects and wraps the keys \
         that seal their content", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    STREAMS = "TRIBUTARY_STREAMS", "the ARNs of the streams of all regions, on which replays are started, joined by commas \
+        (none)", "arn:aws:kinesis:eu-west-1:123456789012:stream/tributary";
     OBJECTS_KEY = "TRIBUTARY_OBJECTS_KEY", "the KMS key of the objects' bucket, where the function's own region has another",
         "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     DIRECTORY_BUCKET = "TRIBUTARY_DIRECTORY_BUCKET", "the bucket with this region's copy of the directory; its key is \

@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
+use lambda_runtime::Context;
 use tributary_model::TimestampMs;
 
 /// When an invocation began.
@@ -9,6 +10,8 @@ use tributary_model::TimestampMs;
 pub struct Invoked {
     /// What a handler takes as the time.
     pub at: TimestampMs,
+    /// When Lambda ends it, if it has not ended by itself.
+    pub until: TimestampMs,
     begun: Instant,
 }
 
@@ -16,8 +19,15 @@ impl Invoked {
     /// An invocation that begins now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the wiring reads the clock, and passes the time on as a value")]
-    pub fn now() -> Self {
-        Self { at: TimestampMs::from_system(SystemTime::now()), begun: Instant::now() }
+    pub(crate) fn now(context: &Context) -> Self {
+        let until = TimestampMs(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        Self { at: TimestampMs::from_system(SystemTime::now()), until, begun: Instant::now() }
+    }
+
+    /// The time now, for work that goes on for minutes.
+    #[must_use]
+    pub fn clock(&self) -> TimestampMs {
+        self.at.plus_ms(i64::try_from(self.elapsed_ms()).unwrap_or(i64::MAX))
     }
 
     /// Microseconds since it began.

@@ -30,7 +30,7 @@ pub async fn serve_http<R: Facts>(
 ) -> Result<(), Error> {
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let invoked = Invoked::now();
+        let invoked = Invoked::now(&event.context);
         let HttpEvent { form, request } = http_events::read(event.payload.get())?;
         let response = match request {
             Ok(request) => {
@@ -60,7 +60,7 @@ pub async fn serve_batches<R: Facts>(
 ) -> Result<(), Error> {
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let invoked = Invoked::now();
+        let invoked = Invoked::now(&event.context);
         let batch = kinesis::read(event.payload.get())?;
         drop(event); // a batch is megabytes, and is held twice by now
         let (redeliver, facts) = caught(handle(invoked, batch)).await?;
@@ -77,8 +77,8 @@ pub async fn serve_batches<R: Facts>(
 /// If the Runtime API can't be reached.
 pub async fn serve_schedule<R: Facts>(telemetry: &Telemetry, handle: impl AsyncFn(Invoked) -> R) -> Result<(), Error> {
     let handle = &handle;
-    let service = service_fn(move |_: LambdaEvent<Box<RawValue>>| async move {
-        let invoked = Invoked::now();
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let invoked = Invoked::now(&event.context);
         let facts = caught(handle(invoked)).await?;
         telemetry.emit(invoked.at, &facts);
         telemetry.flush();

@@ -11,6 +11,7 @@ pub mod invocation;
 pub mod json;
 pub mod level;
 pub mod limits;
+pub mod outages;
 pub mod outcome;
 pub mod overflow;
 pub mod problem;

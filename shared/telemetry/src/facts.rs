@@ -124,6 +124,10 @@ pub struct ReplayFacts {
 
 impl Facts for ReplayFacts {
     const EVENT: &'static str = "replay.page";
+    const EMBEDDED: Option<Embedded> = Some(Embedded {
+        dimension: "mode",
+        metrics: &[Metric::new("read", Unit::Count), Metric::new("found", Unit::Count)],
+    });
 
     fn level(&self) -> Level {
         if self.error.is_some() {

@@ -17,10 +17,11 @@ const ARGUMENTS: &[&str] = &[
     "--package=tributary-worker",
     "--package=tributary-query",
     "--package=tributary-custodian",
+    "--package=tributary-replay",
     "--package=tributary-lambda",
     "--package=tributary",
     "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda",
-    "--features=tributary-custodian/lambda,tributary/aws",
+    "--features=tributary-custodian/lambda,tributary-replay/lambda,tributary/aws",
     "--bins",
     "--example=probe",
 ];
@@ -36,6 +37,8 @@ pub enum Binary {
     Query,
     /// Outages, the overflow, retention.
     Custodian,
+    /// The stream again.
+    Replay,
     /// The operator's program.
     Tributary,
     /// `shared/lambda/examples/probe.rs`
@@ -49,6 +52,7 @@ impl Binary {
             Self::Worker => "worker",
             Self::Query => "query",
             Self::Custodian => "custodian",
+            Self::Replay => "replay",
             Self::Tributary => "tributary",
             Self::Probe => "probe",
         }

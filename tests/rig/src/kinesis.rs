@@ -79,6 +79,17 @@ impl Kinesis {
         self.settled(stream).await;
     }
 
+    /// How many fan-out consumers a stream has.
+    ///
+    /// # Panics
+    /// If there is no such stream.
+    pub async fn readers(&self, stream: &str) -> usize {
+        let summary = self.client.describe_stream_summary().stream_name(stream).send().await.expect("the stream");
+        let arn = summary.stream_description_summary.expect("its description").stream_arn;
+        let consumers = self.client.list_stream_consumers().stream_arn(arn).send().await.expect("its consumers");
+        consumers.consumers().len()
+    }
+
     /// Its process.
     #[must_use]
     pub const fn process(&self) -> &Process {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tributary_model::limits::STREAM_RETENTION;
 use tributary_model::{Region, ReportId, Target, TimestampMs, Version};
-use tributary_ports::{Overflow, Stream};
-use tributary_replay::Replays;
+use tributary_ports::Overflow;
+use tributary_ports::stream::OperatedStream;
+use tributary_replay::{Readers, Replays};
 use tributary_worker::{Sink, Worker};
 
 use crate::ports::keys::MemoryKeys;
@@ -54,10 +54,10 @@ impl Stores {
 
     /// What replays work with.
     pub(crate) fn replays(&self) -> Replays {
-        let stream = self.stream.clone() as Arc<dyn Stream>;
+        let stream = self.stream.clone() as Arc<dyn OperatedStream>;
         Replays {
             streams: [(Region::local(), stream)].into(),
-            retention: STREAM_RETENTION,
+            readers: Readers::default(),
             search: self.search.clone(),
             ledger: self.ledger.clone(),
             objects: self.objects.clone(),

@@ -22,11 +22,10 @@ use tributary_model::{
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::Ledger;
-use tributary_ports::Stream;
 use tributary_ports::contract::search::samples::document;
-use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
+use tributary_ports::stream::{Batch, OperatedStream, SequenceNumber, ShardId, StreamRecord};
 use tributary_query::{Handled, Query, handle};
-use tributary_replay::Replays;
+use tributary_replay::{Readers, Replays};
 use tributary_worker::{Sink, Worker};
 
 /// 2026-11-21T18:05:00.000Z, some minutes after the captures were taken.
@@ -71,8 +70,8 @@ impl Fixture {
         let clock = Clock::new(|| NOW);
         let stream = FileStream::open(&folder.path().join("stream"), StreamSettings::new(clock)).expect("a stream");
         let replays = Arc::new(Replays {
-            streams: BTreeMap::from([(Region::local(), stream.clone() as Arc<dyn Stream>)]),
-            retention: Duration::from_secs(7 * 86_400),
+            streams: BTreeMap::from([(Region::local(), stream.clone() as Arc<dyn OperatedStream>)]),
+            readers: Readers::default(),
             search: search.clone(),
             ledger: ledger.clone(),
             objects: objects.clone(),

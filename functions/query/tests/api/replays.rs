@@ -160,7 +160,7 @@ async fn start_later(fixture: &Fixture) -> (u16, Value) {
 async fn what_can_t_be_meant_is_refused_by_name() {
     let (fixture, _) = filled().await;
     for (body, status, detail) in [
-        (json!({"from": "8d"}), 422, "the stream holds records from"),
+        (json!({"from": "8d"}), 422, "the stream of local holds records from"),
         (json!({"from": "1h", "to": "2h"}), 422, "from ("),
         (json!({"from": "1h", "shards": ["x"]}), 422, "there is no shard x"),
         (json!({"from": "yesterday"}), 400, "from must be a time"),

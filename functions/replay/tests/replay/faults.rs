@@ -1,12 +1,15 @@
 //! Runners that are killed, ports that fail: everything is applied all the same, and counted once.
 
 use bytes::Bytes;
-use tributary_model::Outcome;
+use tributary_model::outages::open_outage_key;
+use tributary_model::{Outcome, Region, Target};
 use tributary_ports::ledger::DeadLetterFilter;
-use tributary_ports::{Ledger, PortErrorKind};
-use tributary_replay::{Mode, Next, Runner, progress};
+use tributary_ports::objects::Condition;
+use tributary_ports::stream::OperatedStream;
+use tributary_ports::{Ledger, Objects, PortErrorKind};
+use tributary_replay::{Mode, Next, Runner, State, progress, steer};
 
-use crate::world::{FIRST, NOW, World, adds_up, lock, names, request};
+use crate::world::{FIRST, NOW, World, adds_up, by, lock, names, request};
 
 #[tokio::test]
 async fn two_runners_never_share_a_shard() {
@@ -112,6 +115,80 @@ async fn a_shard_whose_retention_has_ended_ends() {
     assert_eq!(error, "the stream has no such shard any more: its retention has ended");
 }
 
+#[tokio::test]
+async fn a_reader_goes_with_its_replay_and_comes_back_with_it() {
+    let world = World::new();
+    world.fill("a", 0..9);
+    let readers = || lock(&world.stream.readers).iter().cloned().collect::<Vec<_>>();
+    let notes = async || world.objects.list("replay-readers/", None, 10).await.expect("keys").len();
+    let replay = world.start(request(Mode::Apply)).await;
+    let mut runner = Runner::new("one");
+    let now = NOW.plus_ms(2000);
+    runner.step(&world.replays, now).await.expect("a page");
+    assert_eq!((readers(), notes().await), (vec![format!("tributary-replay-{}", replay.id)], 1));
+
+    // Somebody removes it: the shard is not taken for gone.
+    lock(&world.stream.readers).clear();
+    runner.step(&world.replays, now.plus_ms(1)).await.expect("noted");
+    let noted = progress(&world.replays, now, &replay.id).await.expect("an answer").expect("a replay");
+    assert_eq!(noted.shards[0].error.as_deref(), Some("memory.read: not-found: the reader was removed"));
+    assert!(!noted.shards[0].finished);
+    runner.step(&world.replays, now.plus_ms(60_000)).await.expect("a page");
+    assert_eq!(readers().len(), 1);
+
+    steer(&world.replays, now, &by(), &replay.id, State::Paused).await.expect("paused");
+    world.run(&mut runner, now.plus_ms(120_000)).await;
+    assert_eq!((readers(), notes().await), (vec![], 0), "nobody pays for a paused one");
+    steer(&world.replays, now, &by(), &replay.id, State::Running).await.expect("resumed");
+    let done = world.finish(&replay.id).await;
+    assert_eq!((done.counts.read, readers(), notes().await), (9, vec![], 0));
+}
+
+/// One that was killed before it could remove its reader leaves a note for the next.
+#[tokio::test]
+async fn a_reader_that_was_left_behind_is_removed_by_the_next_runner() {
+    let world = World::new();
+    world.stream.reader("tributary-replay-20261126t000000.000z").await.expect("a reader");
+    let note = format!("replay-readers/{}/20261126t000000.000z", Region::local());
+    world.objects.put(&note, Bytes::new(), Condition::Always).await.expect("a note");
+    world.run(&mut Runner::new("another"), NOW).await;
+    assert_eq!(lock(&world.stream.readers).len(), 0);
+    assert_eq!(world.objects.get(&note).await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn what_a_pause_let_expire_is_told() {
+    let world = World::new();
+    world.fill("a", 0..9);
+    let replay = world.start(request(Mode::Apply)).await;
+    let mut runner = Runner::new("one");
+    runner.step(&world.replays, NOW.plus_ms(2000)).await.expect("a page");
+    steer(&world.replays, NOW, &by(), &replay.id, State::Paused).await.expect("paused");
+    let late = NOW.plus_ms(8 * 86_400_000);
+    steer(&world.replays, late, &by(), &replay.id, State::Running).await.expect("resumed");
+    world.run(&mut runner, late).await;
+    let done = progress(&world.replays, late, &replay.id).await.expect("an answer").expect("a replay");
+    let gap = done.shards[0].gap.clone().expect("a gap");
+    assert_eq!((gap.from, gap.to), (FIRST.plus_ms(2000), NOW), "from the last record that was read");
+}
+
+#[tokio::test]
+async fn a_replay_waits_while_a_store_is_out_for_the_live_consumer() {
+    let world = World::new();
+    world.fill("a", 0..3);
+    let key = open_outage_key(&Region::local(), Target::Ledger);
+    world.objects.put(&key, Bytes::from_static(b"{}"), Condition::Always).await.expect("an outage");
+    let replay = world.start(request(Mode::Apply)).await;
+    world.run(&mut Runner::new("one"), NOW.plus_ms(2000)).await;
+    let held = progress(&world.replays, NOW, &replay.id).await.expect("an answer").expect("a replay");
+    let why = "replay.step: throttled: waits for the outage of the ledger consumer to end";
+    assert_eq!((held.counts.read, held.shards[0].error.as_deref()), (0, Some(why)));
+    let compared = world.replay(request(Mode::DryRun)).await;
+    assert_eq!(compared.counts.read, 3, "what writes nothing goes on");
+    world.objects.delete(&key).await.expect("over");
+    assert_eq!(world.finish(&replay.id).await.counts.read, 3);
+}
+
 /// L16: bad luck at a store, throttling and a wrong password among it, passes nothing; the other store's writes of the
 /// page are made again and change nothing.
 #[tokio::test]
@@ -140,8 +217,8 @@ async fn l15_l17_a_dead_letter_that_can_t_be_written_holds_the_checkpoint() {
     world.stream.put("a", FIRST.plus_ms(1000), Bytes::from_static(b"\0garbage"));
     world.fill("a", 2..3);
     let replay = world.start(request(Mode::Apply)).await;
-    // list, get, get, put (the lease); get; then the dead letter's object.
-    world.break_objects(5, false);
+    // list, get, get, put (the lease); get; two outages, the note of the reader; then the dead letter's object.
+    world.break_objects(8, false);
     let mut runner = Runner::new("one");
     let now = NOW.plus_ms(2000);
     runner.step(&world.replays, now).await.expect("noted");

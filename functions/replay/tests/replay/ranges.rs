@@ -77,7 +77,7 @@ async fn what_can_t_be_replayed_is_refused_with_what_could() {
     for (request, why) in [
         (
             Request { from: NOW.plus_ms(-week - 1), ..request(Mode::Apply) },
-            "the stream holds records from 2026-11-14T18:01:01.873Z on; from is 2026-11-14T18:01:01.872Z",
+            "the stream of local holds records from 2026-11-14T18:01:01.873Z on; from is 2026-11-14T18:01:01.872Z",
         ),
         (
             Request { from: NOW, to: NOW.plus_ms(1), ..request(Mode::Apply) },

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
+use tributary_model::limits::STREAM_RETENTION;
 use tributary_model::{
     AccountId, Day, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
     TokenId, Version,
@@ -19,9 +20,11 @@ use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::{Condition, Etag, Object};
 use tributary_ports::overflow::Overflow;
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
-use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId, StreamRecord};
+use tributary_ports::stream::{
+    Entry, OperatedStream, Page, Position, Reader, SequenceNumber, Shard, ShardId, StreamRecord,
+};
 use tributary_ports::{Ledger, Objects, PortError, PortErrorKind, Search, Stream, Upserted};
-use tributary_replay::{Mode, Next, Progress, Replay, Replays, Request, Runner, progress, start};
+use tributary_replay::{Mode, Next, Progress, Readers, Replay, Replays, Request, Runner, progress, start};
 
 /// 2026-11-21T18:01:01.873Z
 pub(crate) const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
@@ -38,6 +41,47 @@ pub(crate) struct MemoryStream {
     pub(crate) reads: Mutex<Vec<String>>,
     /// Every second page is empty, though more follow.
     pub(crate) empty_pages: AtomicUsize,
+    /// Readers that were made and not removed.
+    pub(crate) readers: Mutex<BTreeSet<String>>,
+    me: OnceLock<Weak<Self>>,
+}
+
+/// A reader that works while the stream knows it.
+struct MemoryReader {
+    name: String,
+    stream: Arc<MemoryStream>,
+}
+
+#[async_trait]
+impl Reader for MemoryReader {
+    async fn read(&self, shard: &ShardId, from: &Position, records_max: usize) -> Result<Page, PortError> {
+        if !lock(&self.stream.readers).contains(&self.name) {
+            return Err(PortError::new(PortErrorKind::NotFound, "memory.read", "the reader was removed"));
+        }
+        self.stream.read(shard, from, records_max).await
+    }
+}
+
+#[async_trait]
+impl OperatedStream for MemoryStream {
+    async fn reader(&self, name: &str) -> Result<Arc<dyn Reader>, PortError> {
+        lock(&self.readers).insert(name.to_owned());
+        let stream = self.me.get().and_then(Weak::upgrade).expect("the world has it");
+        Ok(Arc::new(MemoryReader { name: name.to_owned(), stream }))
+    }
+
+    async fn remove_reader(&self, name: &str) -> Result<(), PortError> {
+        lock(&self.readers).remove(name);
+        Ok(())
+    }
+
+    async fn retention(&self) -> Result<Duration, PortError> {
+        Ok(STREAM_RETENTION)
+    }
+
+    async fn set_retention(&self, _: Duration) -> Result<(), PortError> {
+        Err(PortError::new(PortErrorKind::Invalid, "memory.set_retention", "a replay sets none"))
+    }
 }
 
 impl MemoryStream {
@@ -255,11 +299,12 @@ impl World {
         let ledger = SqliteLedger::open(&folder.path().join("ledger")).expect("a ledger");
         let objects = FileObjects::open(&folder.path().join("objects")).expect("objects");
         let stream = Arc::new(MemoryStream::default());
+        stream.me.set(Arc::downgrade(&stream)).expect("set once");
         ["a", "b"].into_iter().for_each(|shard| stream.add_shard(shard, &[]));
         let keys = KeyFile::open(&folder.path().join("keys")).expect("a key file");
         let replays = Replays {
-            streams: BTreeMap::from([(Region::local(), stream.clone() as Arc<dyn Stream>)]),
-            retention: Duration::from_secs(7 * 86_400),
+            streams: BTreeMap::from([(Region::local(), stream.clone() as Arc<dyn OperatedStream>)]),
+            readers: Readers::default(),
             search: search.clone(),
             ledger: ledger.clone(),
             objects: objects.clone(),

@@ -17,11 +17,13 @@ pub enum Access {
     Query,
     /// The custodian.
     Custodian,
+    /// The replay.
+    Replay,
 }
 
 impl Access {
     /// All functions that the cluster lets in.
-    pub const ALL: [Self; 3] = [Self::Worker, Self::Query, Self::Custodian];
+    pub const ALL: [Self; 4] = [Self::Worker, Self::Query, Self::Custodian, Self::Replay];
 
     /// The function's name, which is in that of its IAM role.
     #[must_use]
@@ -30,6 +32,7 @@ impl Access {
             Self::Worker => "worker-search",
             Self::Query => "query",
             Self::Custodian => "custodian",
+            Self::Replay => "replay",
         }
     }
 
@@ -38,6 +41,7 @@ impl Access {
             Self::Worker => include_str!("../../../../infra/roles/worker.json"),
             Self::Query => include_str!("../../../../infra/roles/query.json"),
             Self::Custodian => include_str!("../../../../infra/roles/custodian.json"),
+            Self::Replay => include_str!("../../../../infra/roles/replay.json"),
         }
     }
 }

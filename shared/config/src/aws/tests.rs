@@ -27,6 +27,7 @@ fn each_function_looks_up_its_list_and_nothing_else() {
     let worker: Read = |lookup| WorkerSettings::read(lookup).is_ok();
     let query: Read = |lookup| QuerySettings::read(lookup).is_ok();
     let custodian: Read = |lookup| CustodianSettings::read(lookup).is_ok();
+    let replay: Read = |lookup| ReplaySettings::read(lookup).is_ok();
     let operator: Read = |lookup| OperatorSettings::read(lookup).is_ok();
     let mut cases: Vec<(&str, &[Variable], Read)> = vec![("operator", OperatorSettings::VARIABLES, operator)];
     let of = BTreeMap::from([
@@ -35,6 +36,7 @@ fn each_function_looks_up_its_list_and_nothing_else() {
         ("worker-ledger", worker),
         ("query", query),
         ("custodian", custodian),
+        ("replay", replay),
     ]);
     cases.extend(FUNCTION_VARIABLES.iter().map(|(name, list)| (*name, *list, of[name])));
     for (name, list, read) in cases {

@@ -30,12 +30,19 @@ pub const AUDIT_SETTLE: Duration = Duration::from_secs(60);
 pub const AUDIT_OVERFLOW_MAX: usize = 100_000;
 /// Replays under way at once. Each has a fan-out reader of its own, of which a stream has twenty.
 pub const REPLAYS_ACTIVE_MAX: usize = 10;
+/// Notes of a region's readers that are looked at in one go: those of all replays under way, and as many that are over.
+pub const REPLAY_READERS_MAX: usize = 2 * REPLAYS_ACTIVE_MAX;
 /// Ids that one replay can be limited to: those of a page of receipts.
 pub const REPLAY_IDS_MAX: usize = PAGE_ITEMS_MAX;
 /// How often an idle runner looks for a replay.
 pub const REPLAY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Replays' runners in the local process: each has a shard under way.
 pub const LOCAL_REPLAY_RUNNERS: usize = 2;
+/// Runners of one invocation of the replay function: each has a shard under way, whose fan-out reader gives 2 MB/s, and one
+/// processor applies some 20 MB/s.
+pub const LAMBDA_REPLAY_RUNNERS: usize = 8;
+/// Before an invocation's end its runners let go of their shards and hand them to the next one: longer than a page takes.
+pub const REPLAY_HANDOVER: Duration = Duration::from_secs(60);
 /// How often `tributary replay --watch` asks.
 pub const REPLAY_WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// Records of one dead letter that are applied again at once; further ones stay with it.
@@ -44,7 +51,7 @@ pub const DEAD_LETTER_RECORDS_MAX: usize = 100;
 pub const DEAD_LETTERS_RETRIED_MAX: usize = 50;
 /// Bytes of the reason for which a dead letter is given up.
 pub const DISCARD_REASON_BYTES_MAX: usize = 1024;
-/// How often the local process looks for dead letters that have come to an end by themselves.
+/// How often dead letters are looked for that have come to an end by themselves.
 pub const DEAD_LETTER_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Least time for which dead letters can be kept.
 pub const DEAD_LETTER_RETENTION_MIN: Duration = Duration::from_secs(60);

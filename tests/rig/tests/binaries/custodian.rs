@@ -1,7 +1,8 @@
 use serde_json::json;
 use tributary_aws::stream::KinesisStream;
-use tributary_custodian::{Outage, Step, open_key};
+use tributary_custodian::{Outage, Step};
 use tributary_model::limits::STREAM_RETENTION_MAX;
+use tributary_model::outages::open_outage_key;
 use tributary_model::{Region, Target};
 use tributary_ports::objects::Condition;
 use tributary_ports::stream::{OperatedStream as _, ShardId};
@@ -41,7 +42,7 @@ async fn an_outage_pauses_one_mapping_and_keeps_what_waits() {
     assert_eq!((rows.len(), rows[0].ended_at, rows[0].failed_records), (1, None, 7));
 
     // The probe, which is not waited for here, and the batch that is handled after it.
-    let open = open_key(&Region::new(REGION).unwrap(), Target::Ledger);
+    let open = open_outage_key(&Region::new(REGION).unwrap(), Target::Ledger);
     let outage = objects.get(&open).await.unwrap().expect("an outage");
     let mut outage: Outage = serde_json::from_slice(&outage.bytes).unwrap();
     outage.step = Step::ProbingSince(at);

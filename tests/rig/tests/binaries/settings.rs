@@ -3,7 +3,13 @@ use tributary_rig::binaries::Binary;
 use tributary_rig::runtime_api::Function;
 
 /// Variables that have a default.
-const OPTIONAL: [&str; 3] = ["TRIBUTARY_LOG", "TRIBUTARY_LEDGER_DATABASE", "TRIBUTARY_OPERATORS"];
+const OPTIONAL: [&str; 5] = [
+    "TRIBUTARY_LOG",
+    "TRIBUTARY_LEDGER_DATABASE",
+    "TRIBUTARY_OPERATORS",
+    "TRIBUTARY_STREAMS",
+    "TRIBUTARY_DEAD_LETTER_RETENTION",
+];
 
 #[tokio::test]
 async fn a_start_without_settings_names_all_that_are_missing() {
@@ -14,6 +20,7 @@ async fn a_start_without_settings_names_all_that_are_missing() {
             "worker-ledger" => (Binary::Worker, &[("TRIBUTARY_TARGET", "ledger")]),
             "query" => (Binary::Query, &[]),
             "custodian" => (Binary::Custodian, &[]),
+            "replay" => (Binary::Replay, &[]),
             other => panic!("{other} has no binary here"),
         };
         let function = Function::new(&binary.path(), own);

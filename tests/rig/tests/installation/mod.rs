@@ -129,7 +129,8 @@ impl Installation {
     }
 
     pub(crate) fn query(&self, opensearch_url: &str) -> Function {
-        let own = [("TRIBUTARY_OPENSEARCH_URL", opensearch_url), OBJECTS, DIRECTORY];
+        let stream = format!("arn:aws:kinesis:{REGION}:000000000000:stream/{STREAM}");
+        let own = [("TRIBUTARY_OPENSEARCH_URL", opensearch_url), ("TRIBUTARY_STREAMS", &stream), OBJECTS, DIRECTORY];
         self.function(Binary::Query, &[&own[..], &LEDGER].concat())
     }
 
@@ -161,6 +162,17 @@ impl Installation {
         let feed = Feed { stream, news: None };
         let poller = Poller::start(feed, Arc::clone(&mapping) as _, &control, target, PollerSettings::default());
         Fed { mapping, worker, poller, _folders: folders }
+    }
+
+    pub(crate) fn replay(&self, opensearch_url: &str) -> Function {
+        let own = [
+            ("TRIBUTARY_STREAM", STREAM),
+            ("TRIBUTARY_OVERFLOW_BUCKET", "overflow"),
+            ("TRIBUTARY_OBJECTS_KEY", self.key.arn().unwrap()),
+            ("TRIBUTARY_OPENSEARCH_URL", opensearch_url),
+            OBJECTS,
+        ];
+        self.function(Binary::Replay, &[&own[..], &LEDGER].concat())
     }
 
     pub(crate) fn custodian(&self, opensearch_url: &str) -> Function {
@@ -224,16 +236,19 @@ pub(crate) struct Fed {
     _folders: [TempDir; 2],
 }
 
-/// A mapping for each worker, as far as the custodian sees them.
+/// The functions as Lambda's API shows them: the workers behind their mappings, whose ids are answered, and the one of
+/// the rig's processes, for which an invocation can be left.
 async fn mappings(config: &SdkConfig) -> [String; 2] {
     let kinesis = aws_sdk_kinesis::Client::new(config);
     kinesis.create_stream().stream_name(STREAM).shard_count(1).send().await.unwrap();
     let lambda = aws_sdk_lambda::Client::new(config);
-    let mut ids = Vec::new();
-    for function in ["worker-search", "worker-ledger"] {
+    for function in ["tributary", "worker-search", "worker-ledger"] {
         let code = FunctionCode::builder().zip_file(Blob::new(EMPTY_ZIP)).build();
         let create = lambda.create_function().function_name(function).role("arn:aws:iam::000000000000:role/worker");
         create.runtime(Runtime::Providedal2023).handler("bootstrap").code(code).send().await.unwrap();
+    }
+    let mut ids = Vec::new();
+    for function in ["worker-search", "worker-ledger"] {
         let stream = format!("arn:aws:kinesis:{REGION}:000000000000:stream/{STREAM}");
         let create = lambda.create_event_source_mapping().event_source_arn(stream).function_name(function);
         let made = create.starting_position(EventSourcePosition::TrimHorizon).send().await.unwrap();

@@ -6,14 +6,18 @@
 #[path = "../installation/mod.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
 mod installation;
+mod replay;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tributary::local::samples;
 use tributary_aws::search::{Access, OpenSearch};
 use tributary_ports::contract::search::samples::{document, everything, invocation};
 use tributary_ports::search::{Filter, Sort, SortKey};
 use tributary_ports::{PortErrorKind, Search as _, Target};
+use tributary_rig::http_front::{Form, Front};
 use tributary_rig::opensearch::Cluster;
 use tributary_rig::process::until;
 use tributary_rig::runtime_api::Function;
@@ -33,21 +37,20 @@ async fn a_report_goes_the_whole_way_with_what_the_set_up_gives() {
     let said = installation.tributary(&cluster.url(0), ROLES, &["setup"]).await;
     assert!(said.contains("ledger: 0 new migrations") && said.contains("directory: version 1"), "{said}");
     installation.tributary(&cluster.url(0), ROLES, &["project", "add", "mill"]).await;
-    let issue = ["token", "issue", "--project", "mill", "--scope", "ingest,read"];
+    let issue = ["token", "issue", "--project", "mill", "--scope", "ingest,read,operate"];
     installation.token = installation.tributary(&cluster.url(0), ROLES, &issue).await.trim().to_owned();
 
     let [worker, query] = [user(&cluster, Access::Worker).await, user(&cluster, Access::Query).await];
-    only_the_worker_writes(&worker, &query).await;
+    the_worker_and_query_do_their_part_and_no_more(&worker, &query).await;
     the_custodian_deletes_what_is_past_its_retention(&cluster, &worker).await;
-    let id = send(&installation.collector(), &installation.token).await;
+    let front = Front::start(Arc::new(installation.collector()), Form::FunctionUrl).await;
+    let sent = samples::send(front.address(), &installation.token, now()).await.unwrap();
     let fed = installation.feed(installation.search_worker(&worker), Target::Search, None).await;
-    let query = Arc::new(installation.query(&query));
-    let found = until("the report is found", async || {
-        let answer = query.invoke(get(&installation.token, "/v1/invocations")).await.json();
-        let body: Value = serde_json::from_str(answer["body"].as_str()?).ok()?;
-        Some(body["items"][0]["id"].as_str()?.to_owned())
-    });
-    assert_eq!(found.await, id);
+    let query = installation.query(&query);
+    let is_whole = async || found(&query, &installation.token).await.filter(|ids| ids.len() == sent);
+    until("every report is found", is_whole).await;
+    let replay = user(&cluster, Access::Replay).await;
+    replay::a_deleted_index_is_rebuilt(&installation, &cluster, &query, &replay, sent).await;
     fed.poller.stop().await;
 }
 
@@ -62,12 +65,11 @@ async fn user(cluster: &Cluster, access: Access) -> String {
     cluster.url_as(0, Some((name, "f6Zq-horse-battery")))
 }
 
-async fn only_the_worker_writes(worker: &str, query: &str) {
+async fn the_worker_and_query_do_their_part_and_no_more(worker: &str, query: &str) {
     let config = sdk_config("http://127.0.0.1:9").await;
     let [worker, query] = [worker, query].map(|url| OpenSearch::new(url, &config).expect("a URL"));
     worker.upsert(vec![document(invocation(1))]).await.expect("an upsert");
-    let denied = query.upsert(vec![document(invocation(2))]).await.expect_err("the query function reads");
-    assert_eq!(denied.kind, PortErrorKind::Denied, "{denied}");
+    query.upsert(vec![document(invocation(1))]).await.expect("a dead letter that was mended");
     for denied in [worker.create_templates().await, worker.grant(Access::Worker, "anybody").await] {
         assert_eq!(denied.map_err(|error| error.kind), Err(PortErrorKind::Denied));
     }
@@ -93,23 +95,15 @@ async fn the_custodian_deletes_what_is_past_its_retention(cluster: &Cluster, wor
     assert_eq!(indices().await, 0);
 }
 
-async fn send(collector: &Function, token: &str) -> String {
-    let report = json!({
-        "client_id": token, "processId": "1", "timestamp": now().0,
-        "aws": {"awsRequestId": "1", "functionName": "hello"}
-    });
-    let event = json!({
-        "version": "2.0", "rawPath": "/v0/event", "headers": {"content-type": "application/json"},
-        "body": report.to_string(), "requestContext": {"http": {"method": "POST"}}
-    });
-    let answer = collector.invoke(event.to_string()).await.json();
-    assert_eq!(answer["statusCode"], 200, "{answer}\n{}", collector.log());
-    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    body["id"].as_str().unwrap().to_owned()
-}
-
-fn get(token: &str, path: &str) -> String {
+/// The ids of what the project has sent.
+async fn found(query: &Function, token: &str) -> Option<BTreeSet<String>> {
     let headers = json!({"authorization": format!("Bearer {token}")});
-    json!({"version": "2.0", "rawPath": path, "headers": headers, "requestContext": {"http": {"method": "GET"}}})
-        .to_string()
+    let http = json!({"http": {"method": "GET"}});
+    let event = json!({
+        "version": "2.0", "rawPath": "/v1/invocations", "rawQueryString": "limit=1000", "headers": headers,
+        "requestContext": http
+    });
+    let answer = query.invoke(event.to_string()).await.json();
+    let body: Value = serde_json::from_str(answer["body"].as_str()?).ok()?;
+    body["items"].as_array()?.iter().map(|item| item["id"].as_str().map(str::to_owned)).collect()
 }

@@ -1,0 +1,162 @@
+//! One invocation of the replay function: the chores, then runners side by side until nothing is to do or the time is nearly
+//! over. What is left then is handed to the next invocation.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tributary_access::DirectoryCache;
+use tributary_aws::invocation::Invocation;
+use tributary_lambda::Invoked;
+use tributary_model::limits::{
+    DEAD_LETTER_SWEEP_INTERVAL, LAMBDA_REPLAY_RUNNERS, REPLAY_HANDOVER, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL,
+};
+use tributary_model::{Level, TimestampMs};
+use tributary_replay::{Next, Replays, Runner, Stepped, Sweep, audit_daily, has_turn};
+use tributary_telemetry::{Facts, Metrics, Telemetry};
+
+/// What stays from one invocation to the next.
+pub(crate) struct Rounds {
+    replays: Replays,
+    directories: Arc<DirectoryCache>,
+    dead_letter_retention: Duration,
+    next: Invocation,
+    sweep: Mutex<Sweep>,
+}
+
+/// One invocation.
+struct Round<'a> {
+    replays: &'a Replays,
+    telemetry: &'a Telemetry,
+    invoked: Invoked,
+    /// When runners let go of their shards.
+    ends: TimestampMs,
+    /// Runners that have work.
+    busy: Cell<usize>,
+}
+
+/// What an invocation did beside its replays' pages, which are logged one by one.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct RoundFacts {
+    /// The audit that was started.
+    audit: Option<String>,
+    /// Dead letters that came to an end by themselves.
+    swept: usize,
+    /// Whether the next invocation goes on with what is left.
+    handed_over: bool,
+    /// What could not be done now.
+    errors: Vec<String>,
+}
+
+impl Facts for RoundFacts {
+    const EVENT: &'static str = "replay.round";
+
+    fn level(&self) -> Level {
+        if self.errors.is_empty() { Level::Info } else { Level::Error }
+    }
+
+    fn count(&self, _metrics: &Metrics) {}
+}
+
+impl Rounds {
+    pub(crate) fn new(
+        replays: Replays,
+        directories: Arc<DirectoryCache>,
+        retention: Duration,
+        next: Invocation,
+    ) -> Self {
+        Self { replays, directories, dead_letter_retention: retention, next, sweep: Mutex::default() }
+    }
+
+    pub(crate) async fn run(&self, telemetry: &Telemetry, invoked: Invoked) -> RoundFacts {
+        let mut facts = RoundFacts::default();
+        self.do_chores(invoked.at, &mut facts).await;
+        let margin_ms = i64::try_from(REPLAY_HANDOVER.as_millis()).unwrap_or(i64::MAX);
+        let ends = invoked.until.plus_ms(margin_ms.saturating_neg());
+        let round = Round { replays: &self.replays, telemetry, invoked, ends, busy: Cell::new(0) };
+        let name: u64 = rand::random();
+        let left = join_all((0..LAMBDA_REPLAY_RUNNERS).map(|number| round.work(format!("{name:016x}-{number}")))).await;
+        self.replays.readers.close();
+        if left.contains(&true) {
+            match self.next.start().await {
+                Ok(()) => facts.handed_over = true,
+                Err(error) => facts.errors.push(error.to_string()), // the schedule does it within a minute
+            }
+        }
+        facts
+    }
+
+    async fn do_chores(&self, now: TimestampMs, facts: &mut RoundFacts) {
+        match audit_daily(&self.replays, now).await {
+            Ok(started) => facts.audit = started.map(|replay| replay.id),
+            Err(error) => facts.errors.push(error.to_string()),
+        }
+        match has_turn(&self.replays, now, "sweep", DEAD_LETTER_SWEEP_INTERVAL).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return facts.errors.push(error.to_string()),
+        }
+        if let Err(error) = self.directories.refresh(now).await {
+            facts.errors.push(error.to_string());
+        }
+        let Ok(directory) = self.directories.current(now) else { return };
+        let mut sweep = self.sweep.lock().await;
+        match sweep.step(&self.replays, now, self.dead_letter_retention, directory.projects.keys()).await {
+            Ok(swept) => facts.swept = swept,
+            Err(error) => facts.errors.push(error.to_string()),
+        }
+    }
+}
+
+impl Round<'_> {
+    /// Works until nobody has anything to do, or the round ends; true if something is left then.
+    async fn work(&self, name: String) -> bool {
+        let mut runner = Runner::new(name);
+        let mut has_work = false;
+        loop {
+            let now = self.invoked.clock();
+            if now >= self.ends {
+                // The lease of one that can't be let go ends by itself.
+                let _ = runner.stop(self.replays).await;
+                return has_work;
+            }
+            let stepped = runner.step(self.replays, now).await;
+            let next = match stepped {
+                Ok(Stepped { next, facts }) => {
+                    if let Some(facts) = facts {
+                        self.telemetry.emit(now, &facts);
+                    }
+                    next
+                }
+                Err(error) => {
+                    self.telemetry.emit(now, &RoundFacts { errors: vec![error.to_string()], ..RoundFacts::default() });
+                    Next::At(now.plus_ms(i64::try_from(REPLAY_POLL_INTERVAL.as_millis()).unwrap_or(i64::MAX)))
+                }
+            };
+            self.note(&mut has_work, next != Next::Idle);
+            // One that has nothing to do waits for the children of the shards that others read.
+            let wait = match next {
+                Next::Idle if self.busy.get() == 0 => return false,
+                Next::Idle => REPLAY_POLL_INTERVAL,
+                Next::At(at) => until(now, at.min(self.ends)).min(REPLAY_PAUSE_MAX),
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn note(&self, had_work: &mut bool, has_work: bool) {
+        match (*had_work, has_work) {
+            (false, true) => self.busy.set(self.busy.get() + 1),
+            (true, false) => self.busy.set(self.busy.get() - 1),
+            _ => {}
+        }
+        *had_work = has_work;
+    }
+}
+
+fn until(now: TimestampMs, at: TimestampMs) -> Duration {
+    Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or_default())
+}
