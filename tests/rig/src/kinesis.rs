@@ -3,6 +3,8 @@
 //! It listens on all interfaces and can't be told otherwise; its ports are the kernel's choice, and it holds what a test
 //! made up.
 
+mod expiring;
+
 use std::process::Command;
 
 use aws_sdk_kinesis::Client;
@@ -11,7 +13,7 @@ use aws_sdk_kinesis::types::StreamStatus;
 use crate::process::{Process, free_port, peer, until};
 use crate::sdk_config;
 
-/// A running kinesis-local.
+/// A running kinesis-local, or kinesalite ([`Kinesis::expiring`]).
 #[derive(Debug)]
 pub struct Kinesis {
     process: Process,
@@ -52,6 +54,23 @@ impl Kinesis {
     pub async fn create(&self, stream: &str, shards: i32) {
         self.client.create_stream().stream_name(stream).shard_count(shards).send().await.expect("a new stream");
         self.settled(stream).await;
+    }
+
+    /// The shards that take records, in the order of their keys.
+    ///
+    /// # Panics
+    /// If there is no such stream.
+    pub async fn open(&self, stream: &str) -> Vec<String> {
+        let listed = self.client.list_shards().stream_name(stream).send().await.expect("the shards").shards;
+        let mut open: Vec<(u128, String)> = Vec::new();
+        for shard in listed.unwrap_or_default() {
+            let (keys, numbers) = (shard.hash_key_range.expect("keys"), shard.sequence_number_range.expect("numbers"));
+            if numbers.ending_sequence_number.is_none() {
+                open.push((keys.starting_hash_key.parse().unwrap(), shard.shard_id));
+            }
+        }
+        open.sort();
+        open.into_iter().map(|(_, shard)| shard).collect()
     }
 
     /// Divides a shard in the middle of its keys, and waits until its children take records.

@@ -79,11 +79,25 @@ impl Cluster {
     /// # Panics
     /// If that does not happen, with the end of the first node's log.
     pub async fn recovers(&mut self) {
+        self.becomes("green", &["green"]).await;
+    }
+
+    /// Waits until all nodes are there and every index has a copy in service: all that a cluster comes to whose indices want
+    /// more copies than it has nodes.
+    ///
+    /// # Panics
+    /// As [`Cluster::recovers`].
+    pub async fn serves(&mut self) {
+        self.becomes("yellow", &["yellow", "green"]).await;
+    }
+
+    async fn becomes(&mut self, wanted: &str, enough: &[&str]) {
         let nodes = self.nodes.len();
         let (port, user) = (self.nodes[0].port, self.user());
-        let path = format!("/_cluster/health?wait_for_status=green&wait_for_nodes={nodes}&timeout=1s");
-        let green = async || get(port, user, &path).await.filter(|health| health["status"] == "green").map(drop);
-        self.nodes[0].process().until("the cluster is green", green).await;
+        let path = format!("/_cluster/health?wait_for_status={wanted}&wait_for_nodes={nodes}&timeout=1s");
+        let is_enough = |health: &Value| health["status"].as_str().is_some_and(|status| enough.contains(&status));
+        let healthy = async || get(port, user, &path).await.filter(is_enough).map(drop);
+        self.nodes[0].process().until(&format!("the cluster is {wanted}"), healthy).await;
     }
 
     /// Sends a signal to a node: `KILL` is a crash, `STOP` a machine that hangs, `CONT` its return.

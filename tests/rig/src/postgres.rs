@@ -29,8 +29,16 @@ const QUIT_PATIENCE: Duration = Duration::from_secs(10);
 /// A running PostgreSQL; ends when it is dropped.
 #[derive(Debug)]
 pub struct Postgres {
-    /// None once it was stopped.
-    process: Option<Process>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Running(Process),
+    /// Its folder waits for another process.
+    Stopped(TempDir),
+    /// Only while one state follows the other.
+    Changing,
 }
 
 /// A symbolic link that npm's archive can't hold.
@@ -49,48 +57,43 @@ impl Postgres {
         let folder = tempfile::tempdir().expect("a temporary folder");
         give_away(folder.path());
         init(folder.path());
-        Self::start_in(folder).await
+        Self { state: State::Running(start(folder).await) }
     }
 
-    /// Starts what [`Postgres::stop`] left.
+    /// Ends it in the middle of whatever it does.
     ///
     /// # Panics
-    /// If it does not start.
-    pub async fn start_in(folder: TempDir) -> Self {
-        let mut command = program("postgres");
-        command.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path());
-        command.args(["-c", "listen_addresses=", "-c", CONNECTIONS, "-c", "log_min_messages=warning"]);
-        // What a process wrote outlives the process; only the machine's end would take it, and it does not end in a test.
-        command.args(["-c", "fsync=off"]);
-        let mut process = Process::start_in("PostgreSQL", &mut command, folder);
-        let config = config(process.folder(), SUPERUSER, PASSWORD, "postgres");
-        // A cluster whose password a test changed answers, too.
-        let answers = async || match config.connect(NoTls).await {
-            Ok(_) => Some(()),
-            Err(error) => error.as_db_error().filter(|error| error.code().code().starts_with("28")).map(drop),
-        };
-        process.until("it takes connections", answers).await;
-        Self { process: Some(process) }
-    }
-
-    /// Ends it in the middle of whatever it does, and answers its folder for [`Postgres::start_in`].
-    ///
-    /// # Panics
-    /// Never: it is stopped once.
-    #[must_use]
-    pub fn stop(mut self) -> TempDir {
-        let process = self.process.take().expect("a process");
+    /// If it was stopped before.
+    pub fn stop(&mut self) {
+        let State::Running(process) = self.change() else { panic!("PostgreSQL is stopped already") };
         quit(&process);
-        process.kill()
+        self.state = State::Stopped(process.kill());
     }
 
-    /// The folder of its socket, which is its address.
+    /// Starts it again on what [`Postgres::stop`] left.
     ///
     /// # Panics
-    /// Never: it runs.
+    /// If it runs, or does not start.
+    pub async fn start_again(&mut self) {
+        let State::Stopped(folder) = self.change() else { panic!("PostgreSQL runs already") };
+        self.state = State::Running(start(folder).await);
+    }
+
+    fn change(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Changing)
+    }
+
+    /// The folder of its socket, which is its address, also of what is started again.
+    ///
+    /// # Panics
+    /// If a start failed.
     #[must_use]
     pub fn socket_folder(&self) -> &Path {
-        self.process.as_ref().expect("a process").folder()
+        match &self.state {
+            State::Running(process) => process.folder(),
+            State::Stopped(folder) => folder.path(),
+            State::Changing => panic!("PostgreSQL did not start again"),
+        }
     }
 
     /// A connection of the superuser.
@@ -121,10 +124,28 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if let Some(process) = &self.process {
+        if let State::Running(process) = &self.state {
             quit(process);
         }
     }
+}
+
+/// A process on a cluster's folder, which takes connections.
+async fn start(folder: TempDir) -> Process {
+    let mut command = program("postgres");
+    command.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path());
+    command.args(["-c", "listen_addresses=", "-c", CONNECTIONS, "-c", "log_min_messages=warning"]);
+    // What a process wrote outlives the process; only the machine's end would take it, and it does not end in a test.
+    command.args(["-c", "fsync=off"]);
+    let mut process = Process::start_in("PostgreSQL", &mut command, folder);
+    let config = config(process.folder(), SUPERUSER, PASSWORD, "postgres");
+    // A cluster whose password a test changed answers, too.
+    let answers = async || match config.connect(NoTls).await {
+        Ok(_) => Some(()),
+        Err(error) => error.as_db_error().filter(|error| error.code().code().starts_with("28")).map(drop),
+    };
+    process.until("it takes connections", answers).await;
+    process
 }
 
 /// PostgreSQL's immediate shutdown, which takes its children along: a signal that kills it alone leaves them behind for a

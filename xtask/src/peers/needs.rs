@@ -33,6 +33,11 @@ const NEEDS: &[Need] = &[
     Need { what: "a JDK of 17 or later (keytool)", command: &["keytool", "-help"], version_min: None },
     Need { what: "maven (mvn)", command: &["mvn", "--version"], version_min: None },
     Need { what: "go 1.21 or later", command: &["go", "version"], version_min: None },
+    Need {
+        what: "libfaketime (apt-get install libfaketime)",
+        command: &["sh", "-c", "ls /usr/lib/*/faketime/libfaketime.so.1"],
+        version_min: None,
+    },
 ];
 
 /// What a Python environment needs.

@@ -1,5 +1,6 @@
 //! One region's installation with its core, on the peers: what the template would make, and the functions in it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,14 +13,18 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tributary::local::{Local, Settings};
 use tributary_aws::control::EventSourceMappings;
+use tributary_aws::keys::KmsKeys;
 use tributary_aws::ledger::RdsLedger;
 use tributary_aws::objects::S3Objects;
 use tributary_aws::sdk::SdkConfig;
+use tributary_aws::search::OpenSearch;
 use tributary_aws::stream::KinesisStream;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
-use tributary_model::TimestampMs;
-use tributary_ports::Target;
+use tributary_model::{Region, TimestampMs};
+use tributary_ports::stream::OperatedStream;
+use tributary_ports::{ConsumerState, Control as _, Overflow, Target};
+use tributary_replay::{Readers, Replays};
 use tributary_rig::binaries::Binary;
 use tributary_rig::data_api::{CLUSTER_ARN, DataApi, SECRET_ARN};
 use tributary_rig::fault_proxy::FaultProxy;
@@ -50,12 +55,20 @@ pub(crate) struct Installation {
     key: KeyMetadata,
     /// The ids of the mappings of the search index's and of the ledger's worker.
     mappings: [String; 2],
+    /// Pauses and resumes what feeds a worker here, whose checkpoints are in its folder.
+    control: Arc<FileControl>,
+    _control_folder: TempDir,
 }
 
 impl Installation {
     /// The peers, with the schema, the directory and a token: what `tributary aws` makes, without it.
     pub(crate) async fn start(seed: u64) -> Self {
-        let mut made = Self::bare(seed).await;
+        Box::pin(Self::start_on(Kinesis::start().await, seed)).await
+    }
+
+    /// The same on another peer of Kinesis.
+    pub(crate) async fn start_on(kinesis: Kinesis, seed: u64) -> Self {
+        let mut made = Box::pin(Self::bare_on(kinesis, seed)).await;
         let config = sdk_config(&made.data_api.endpoint).await;
         RdsLedger::new(&config, CLUSTER_ARN, SECRET_ARN, DATABASE).migrate().await.unwrap();
         let (token, directory) = directory().await;
@@ -70,7 +83,11 @@ impl Installation {
 
     /// The peers as the templates leave AWS: a stream, an empty database, buckets and keys.
     pub(crate) async fn bare(seed: u64) -> Self {
-        let (kinesis, postgres, ministack) = tokio::join!(Kinesis::start(), Postgres::start(), Ministack::start());
+        Box::pin(Self::bare_on(Kinesis::start().await, seed)).await
+    }
+
+    async fn bare_on(kinesis: Kinesis, seed: u64) -> Self {
+        let (postgres, ministack) = tokio::join!(Postgres::start(), Ministack::start());
         kinesis.create(STREAM, 2).await;
         let proxy = FaultProxy::start(&kinesis.endpoint, seed).await;
         postgres.create_database(DATABASE).await;
@@ -88,7 +105,20 @@ impl Installation {
         let signing = signing.send().await.unwrap().key_metadata.unwrap();
         kms.create_alias().alias_name(SIGNING_ALIAS).target_key_id(signing.key_id).send().await.unwrap();
         let mappings = mappings(&config).await;
-        Self { kinesis, proxy, postgres, data_api, ministack, token: String::new(), key, mappings }
+        let control_folder = tempfile::tempdir().unwrap();
+        let control = FileControl::open(control_folder.path()).unwrap();
+        Self {
+            kinesis,
+            proxy,
+            postgres,
+            data_api,
+            ministack,
+            token: String::new(),
+            key,
+            mappings,
+            control,
+            _control_folder: control_folder,
+        }
     }
 
     /// What `tributary aws` prints to stdout, for an operator whose settings are the stacks' outputs.
@@ -148,20 +178,51 @@ impl Installation {
 
     /// Feeds a worker from the stream, as the template's mapping does but for the number of retries.
     pub(crate) async fn feed(&self, worker: Function, target: Target, retries_max: Option<u32>) -> Fed {
-        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let folder = tempfile::tempdir().unwrap();
         let worker = Arc::new(worker);
         let settings = MappingSettings {
             bisect: true,
             retries_max,
-            on_failure: folders[0].path().to_owned(),
+            on_failure: folder.path().to_owned(),
             stream_arn: format!("arn:aws:kinesis:{REGION}:123456789012:stream/{STREAM}"),
         };
         let mapping = Arc::new(Mapping::new(Arc::clone(&worker), settings));
-        let stream = Arc::new(KinesisStream::new(&sdk_config(&self.proxy.endpoint).await, STREAM));
-        let control = FileControl::open(folders[1].path()).unwrap();
-        let feed = Feed { stream, news: None };
-        let poller = Poller::start(feed, Arc::clone(&mapping) as _, &control, target, PollerSettings::default());
-        Fed { mapping, worker, poller, _folders: folders }
+        let feed = Feed { stream: self.stream().await, news: None };
+        let poller = Poller::start(feed, Arc::clone(&mapping) as _, &self.control, target, PollerSettings::default());
+        Fed { mapping, worker, poller, _on_failure: folder }
+    }
+
+    /// The stream behind the proxy.
+    pub(crate) async fn stream(&self) -> Arc<KinesisStream> {
+        Arc::new(KinesisStream::new(&sdk_config(&self.proxy.endpoint).await, STREAM))
+    }
+
+    /// The ledger behind the Data API.
+    pub(crate) async fn ledger(&self) -> Arc<RdsLedger> {
+        RdsLedger::new(&sdk_config(&self.data_api.endpoint).await, CLUSTER_ARN, SECRET_ARN, DATABASE)
+    }
+
+    async fn overflow(&self) -> Overflow {
+        let (config, key) = (sdk_config(&self.ministack.endpoint).await, self.key.arn().unwrap());
+        Overflow {
+            objects: S3Objects::new(&config, REGION, "overflow", key),
+            keys: KmsKeys::sealing(&config, REGION, key),
+        }
+    }
+
+    /// Replays and audits, which go page by page of so many records.
+    pub(crate) async fn replays(&self, search: Arc<OpenSearch>, batch_records: usize) -> Replays {
+        let stream: Arc<dyn OperatedStream> = self.stream().await;
+        Replays {
+            streams: BTreeMap::from([(Region::new(REGION).unwrap(), stream)]),
+            readers: Readers::default(),
+            search,
+            ledger: self.ledger().await,
+            objects: self.objects().await,
+            keys: KmsKeys::sealing(&sdk_config(&self.ministack.endpoint).await, REGION, self.key.arn().unwrap()),
+            overflows: vec![self.overflow().await],
+            batch_records,
+        }
     }
 
     pub(crate) fn replay(&self, opensearch_url: &str) -> Function {
@@ -190,19 +251,27 @@ impl Installation {
         self.function(Binary::Custodian, &[&own[..], &LEDGER].concat())
     }
 
-    pub(crate) async fn ledger(&self) -> Arc<RdsLedger> {
-        RdsLedger::new(&sdk_config(&self.data_api.endpoint).await, CLUSTER_ARN, SECRET_ARN, DATABASE)
-    }
-
     /// The core's bucket and its key.
     pub(crate) async fn objects(&self) -> Arc<S3Objects> {
         S3Objects::new(&sdk_config(&self.ministack.endpoint).await, REGION, "objects", self.key.arn().unwrap())
     }
 
-    /// The mappings that the custodian looks after. Those that feed a worker here ([`Self::feed`]) are others.
+    /// The mappings that the custodian looks after. What feeds a worker here ([`Self::feed`]) does as they say only when it
+    /// is told to ([`Self::obey`]).
     pub(crate) async fn control(&self) -> EventSourceMappings {
         let [search, ledger] = &self.mappings;
         EventSourceMappings::new(&sdk_config(&self.ministack.endpoint).await, search, ledger)
+    }
+
+    /// Lets what feeds the workers here do as the mappings say that the custodian looks after.
+    pub(crate) async fn obey(&self) {
+        let mappings = self.control().await;
+        for target in Target::ALL {
+            match mappings.state(target).await.unwrap() {
+                ConsumerState::Paused | ConsumerState::Pausing => self.control.pause(target).await.unwrap(),
+                ConsumerState::Running | ConsumerState::Resuming => self.control.resume(target).await.unwrap(),
+            }
+        }
     }
 
     /// How many rows the ledger has of invocations.
@@ -233,7 +302,7 @@ pub(crate) struct Fed {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) worker: Arc<Function>,
     pub(crate) poller: Poller,
-    _folders: [TempDir; 2],
+    _on_failure: TempDir,
 }
 
 /// The functions as Lambda's API shows them: the workers behind their mappings, whose ids are answered, and the one of

@@ -7,7 +7,7 @@ use tributary_model::{Reason, Target};
 use tributary_ports::ledger::{DeadLetterRow, Resolution};
 use tributary_ports::{Ledger as _, PortErrorKind, Upserted};
 use tributary_rig::data_api::{CLUSTER_ARN, ERRORS, Fault, SECRET_ARN};
-use tributary_rig::postgres::{Postgres, SUPERUSER};
+use tributary_rig::postgres::SUPERUSER;
 
 use crate::fixture::{ACCESS_KEY, AT, Fixture, row};
 
@@ -113,15 +113,15 @@ async fn what_does_not_exist_is_not_found() {
 
 #[tokio::test]
 async fn a_database_that_stops_is_unavailable_and_keeps_what_it_took() {
-    let Fixture { postgres, gateway, config, .. } = Fixture::start().await;
+    let Fixture { mut postgres, gateway, config, .. } = Fixture::start().await;
     postgres.create_database("ledger").await;
     let ledger = RdsLedger::new(&config, CLUSTER_ARN, SECRET_ARN, "ledger");
     ledger.migrate().await.expect("a migration");
     ledger.upsert_invocations(vec![row(1, 1, 0)]).await.expect("an upsert");
-    let folder = postgres.stop();
+    postgres.stop();
     let error = ledger.upsert_invocations(vec![row(2, 1, 0)]).await.expect_err("a failure");
     assert_eq!(error.kind, PortErrorKind::Unavailable, "{error}");
-    let _postgres = Postgres::start_in(folder).await;
+    postgres.start_again().await;
     let answers = ledger.upsert_invocations(vec![row(1, 1, 0), row(2, 1, 0)]).await.expect("an upsert");
     assert_eq!(answers, [Upserted::AlreadyThere, Upserted::Applied]);
     drop(gateway);
