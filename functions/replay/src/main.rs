@@ -51,9 +51,10 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
         batch_records: REPLAY_BATCH_RECORDS,
     };
     let next = Invocation::of(&sdk, &environment("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
-    let rounds = round::Rounds::new(replays, directories, settings.dead_letter_retention, next);
     Ok(async move {
-        let serve = async |invoked: Invoked| rounds.run(&telemetry, invoked).await;
+        let again = async || next.start().await;
+        let rounds = round::Rounds::new(replays, directories, settings.dead_letter_retention, again);
+        let serve = async |invoked: Invoked| rounds.run(&telemetry, || invoked.clock(), invoked.until).await;
         tributary_lambda::serve_schedule(&telemetry, serve).await
     })
 }

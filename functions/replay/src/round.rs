@@ -9,29 +9,29 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tributary_access::DirectoryCache;
-use tributary_aws::invocation::Invocation;
-use tributary_lambda::Invoked;
 use tributary_model::limits::{
     DEAD_LETTER_SWEEP_INTERVAL, LAMBDA_REPLAY_RUNNERS, REPLAY_HANDOVER, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL,
 };
 use tributary_model::{Level, TimestampMs};
+use tributary_ports::PortError;
 use tributary_replay::{Next, Replays, Runner, Stepped, Sweep, audit_daily, has_turn};
 use tributary_telemetry::{Facts, Metrics, Telemetry};
 
 /// What stays from one invocation to the next.
-pub(crate) struct Rounds {
+pub(crate) struct Rounds<H> {
     replays: Replays,
     directories: Arc<DirectoryCache>,
     dead_letter_retention: Duration,
-    next: Invocation,
+    /// Starts the next invocation.
+    hand_over: H,
     sweep: Mutex<Sweep>,
 }
 
 /// One invocation.
-struct Round<'a> {
+struct Round<'a, C> {
     replays: &'a Replays,
     telemetry: &'a Telemetry,
-    invoked: Invoked,
+    clock: C,
     /// When runners let go of their shards.
     ends: TimestampMs,
     /// Runners that have work.
@@ -61,27 +61,28 @@ impl Facts for RoundFacts {
     fn count(&self, _metrics: &Metrics) {}
 }
 
-impl Rounds {
-    pub(crate) fn new(
-        replays: Replays,
-        directories: Arc<DirectoryCache>,
-        retention: Duration,
-        next: Invocation,
-    ) -> Self {
-        Self { replays, directories, dead_letter_retention: retention, next, sweep: Mutex::default() }
+impl<H: AsyncFn() -> Result<(), PortError>> Rounds<H> {
+    pub(crate) fn new(replays: Replays, directories: Arc<DirectoryCache>, retention: Duration, hand_over: H) -> Self {
+        Self { replays, directories, dead_letter_retention: retention, hand_over, sweep: Mutex::default() }
     }
 
-    pub(crate) async fn run(&self, telemetry: &Telemetry, invoked: Invoked) -> RoundFacts {
+    /// Works by `clock` until nothing is to do, or it is nearly `until`.
+    pub(crate) async fn run(
+        &self,
+        telemetry: &Telemetry,
+        clock: impl Fn() -> TimestampMs,
+        until: TimestampMs,
+    ) -> RoundFacts {
         let mut facts = RoundFacts::default();
-        self.do_chores(invoked.at, &mut facts).await;
+        self.do_chores(clock(), &mut facts).await;
         let margin_ms = i64::try_from(REPLAY_HANDOVER.as_millis()).unwrap_or(i64::MAX);
-        let ends = invoked.until.plus_ms(margin_ms.saturating_neg());
-        let round = Round { replays: &self.replays, telemetry, invoked, ends, busy: Cell::new(0) };
+        let ends = until.plus_ms(margin_ms.saturating_neg());
+        let round = Round { replays: &self.replays, telemetry, clock, ends, busy: Cell::new(0) };
         let name: u64 = rand::random();
         let left = join_all((0..LAMBDA_REPLAY_RUNNERS).map(|number| round.work(format!("{name:016x}-{number}")))).await;
         self.replays.readers.close();
         if left.contains(&true) {
-            match self.next.start().await {
+            match (self.hand_over)().await {
                 Ok(()) => facts.handed_over = true,
                 Err(error) => facts.errors.push(error.to_string()), // the schedule does it within a minute
             }
@@ -111,13 +112,13 @@ impl Rounds {
     }
 }
 
-impl Round<'_> {
+impl<C: Fn() -> TimestampMs> Round<'_, C> {
     /// Works until nobody has anything to do, or the round ends; true if something is left then.
     async fn work(&self, name: String) -> bool {
         let mut runner = Runner::new(name);
         let mut has_work = false;
         loop {
-            let now = self.invoked.clock();
+            let now = (self.clock)();
             if now >= self.ends {
                 // The lease of one that can't be let go ends by itself.
                 let _ = runner.stop(self.replays).await;
@@ -141,7 +142,7 @@ impl Round<'_> {
             let wait = match next {
                 Next::Idle if self.busy.get() == 0 => return false,
                 Next::Idle => REPLAY_POLL_INTERVAL,
-                Next::At(at) => until(now, at.min(self.ends)).min(REPLAY_PAUSE_MAX),
+                Next::At(at) => rest(now, at.min(self.ends)).min(REPLAY_PAUSE_MAX),
             };
             tokio::time::sleep(wait).await;
         }
@@ -157,6 +158,6 @@ impl Round<'_> {
     }
 }
 
-fn until(now: TimestampMs, at: TimestampMs) -> Duration {
+fn rest(now: TimestampMs, at: TimestampMs) -> Duration {
     Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or_default())
 }

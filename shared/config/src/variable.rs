@@ -46,7 +46,7 @@ variables! {
 }
 
 variables! {
-    /// All variables that are read on AWS, [`LOG`] aside; which function reads which, the functions' own lists say.
+    /// All variables that are read on AWS, [`LOG`] and [`DEAD_LETTER_RETENTION`] aside; which function reads which, the functions' own lists say.
     AWS_VARIABLES:
     AWS_REGION = "TRIBUTARY_REGION", "the region that this runs in", "eu-west-1";
     STREAM = "TRIBUTARY_STREAM", "the Kinesis stream, by name or ARN", "tributary";

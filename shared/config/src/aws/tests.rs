@@ -62,7 +62,7 @@ fn every_variable_is_read_by_somebody_under_one_meaning() {
     for variable in AWS_VARIABLES {
         assert!(read.contains(variable.name), "{}", variable.name);
     }
-    assert_eq!(read.len(), AWS_VARIABLES.len() + 1, "TRIBUTARY_LOG besides");
+    assert_eq!(read.len(), AWS_VARIABLES.len() + 2, "LOG and DEAD_LETTER_RETENTION besides");
 }
 
 #[test]
