@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 //!
 //! - `peers [--tributary PROGRAM]`: the published agents against a locally started Tributary; see [`peers`].
+//! - `soak [--minutes N] [--seed N]`: random faults for a while; see [`soak`].
 //! - `template`: the templates' linters; see [`template`].
 //! - `lambda [--arch arm64|x86_64]`: the functions as they are deployed; see [`lambda`].
 
@@ -13,17 +14,20 @@ mod http;
 mod lambda;
 mod peers;
 mod process;
+mod soak;
 mod template;
 
 use failure::Failure;
 use lambda::Architecture;
 
 const USAGE: &str = "\
-usage: cargo xtask peers [--tributary PROGRAM] | template | lambda [--arch arm64|x86_64]
+usage: cargo xtask peers [--tributary PROGRAM] | soak [--minutes N] [--seed N] | template | lambda [--arch arm64|x86_64]
 
   peers    installs the published IOpipe agents (JavaScript, Python, Java, Go) under target/peers, runs each through its
            scenarios against a locally started Tributary over https, and finds by query what each sent.
            Needs port 443 on 127.0.0.1. --tributary takes a built program instead of building one.
+  soak     runs the functions' binaries on the peers of AWS under load for 20 minutes (--minutes), while one thing after
+           another goes wrong as --seed (1) has it; in the end an audit finds nothing missing, doubled or differing.
   template installs sam, cfn-lint and checkov under target/peers and runs them on the templates.
   lambda   builds the functions' bootstraps with sam, prints the sizes of their zips, and has arm64's answer an
            invocation under qemu.
@@ -34,6 +38,7 @@ usage: cargo xtask peers [--tributary PROGRAM] | template | lambda [--arch arm64
 enum Request {
     Help,
     Peers { tributary: Option<PathBuf> },
+    Soak { minutes: u64, seed: u64 },
     Template,
     Lambda { architectures: Vec<Architecture> },
 }
@@ -44,6 +49,7 @@ fn parse(arguments: &[String]) -> Result<Request, Failure> {
         ["help" | "--help" | "-h"] => Ok(Request::Help),
         ["peers"] => Ok(Request::Peers { tributary: None }),
         ["peers", "--tributary", program] => Ok(Request::Peers { tributary: Some(PathBuf::from(program)) }),
+        ["soak", options @ ..] => soak(options),
         ["template"] => Ok(Request::Template),
         ["lambda"] => Ok(Request::Lambda { architectures: Architecture::ALL.to_vec() }),
         ["lambda", "--arch", name] => {
@@ -54,11 +60,25 @@ fn parse(arguments: &[String]) -> Result<Request, Failure> {
     }
 }
 
+fn soak(options: &[&str]) -> Result<Request, Failure> {
+    let (mut minutes, mut seed) = (soak::MINUTES, soak::SEED);
+    for option in options.chunks(2) {
+        let (place, value) = match option {
+            ["--minutes", value] => (&mut minutes, value),
+            ["--seed", value] => (&mut seed, value),
+            _ => return Err(Failure::new(USAGE)),
+        };
+        *place = value.parse().map_err(|_| Failure::new(USAGE))?;
+    }
+    Ok(Request::Soak { minutes, seed })
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = parse(&arguments).and_then(|request| match request {
         Request::Help => failure::print(USAGE).map(|()| true),
         Request::Peers { tributary } => peers::run(tributary),
+        Request::Soak { minutes, seed } => soak::run(minutes, seed).map(|()| true),
         Request::Template => template::run().map(|()| true),
         Request::Lambda { architectures } => lambda::run(&architectures).map(|()| true),
     });
@@ -88,6 +108,8 @@ mod tests {
         assert_eq!(given, Request::Peers { tributary: Some(PathBuf::from("bin/tributary")) });
         assert_eq!(parse(&words("--help")).unwrap(), Request::Help);
         assert_eq!(parse(&words("template")).unwrap(), Request::Template);
+        assert_eq!(parse(&words("soak")).unwrap(), Request::Soak { minutes: 20, seed: 1 });
+        assert_eq!(parse(&words("soak --seed 7 --minutes 5")).unwrap(), Request::Soak { minutes: 5, seed: 7 });
         let both = vec![Architecture::X86_64, Architecture::Arm64];
         assert_eq!(parse(&words("lambda")).unwrap(), Request::Lambda { architectures: both });
         let one = vec![Architecture::Arm64];
@@ -96,7 +118,16 @@ mod tests {
 
     #[test]
     fn an_unknown_command_shows_the_usage() {
-        for line in ["", "peer", "peers --tributary", "peers extra", "lambda --arch", "lambda --arch 6502"] {
+        for line in [
+            "",
+            "peer",
+            "peers --tributary",
+            "peers extra",
+            "lambda --arch",
+            "lambda --arch 6502",
+            "soak --seed",
+            "soak --seed x",
+        ] {
             assert!(parse(&words(line)).unwrap_err().to_string().starts_with("usage: "), "{line}");
         }
     }

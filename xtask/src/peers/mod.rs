@@ -24,7 +24,7 @@ pub(crate) mod install;
 pub(crate) mod needs;
 mod rig;
 mod server;
-mod stores;
+pub(crate) mod stores;
 mod table;
 mod want;
 

@@ -65,6 +65,11 @@ pub(crate) fn python(command: &str) -> Result<(), Failure> {
     refuse(command, NEEDS.iter().filter(|need| PYTHON.contains(&need.what)))
 }
 
+/// Fails in one line unless the peers can be installed and started.
+pub(crate) fn peers(command: &str) -> Result<(), Failure> {
+    refuse(command, NEEDS.iter())
+}
+
 /// Fails in one line unless functions can be built, and arm64's run.
 pub(crate) fn lambda(command: &str, runs_arm64: bool) -> Result<(), Failure> {
     let python = NEEDS.iter().filter(|need| PYTHON.contains(&need.what));
