@@ -21,24 +21,28 @@ use tributary_ports::{Keys, PortError};
 use sealing::Sealing;
 use signing::Signing;
 
-/// The key store.
+/// The key store of an operator: it signs tokens as well.
 pub struct KmsKeys {
     sealing: Sealing,
-    signing: Option<Signing>,
+    signing: Signing,
 }
 
+/// The key store of a function: it wraps data keys, and has nothing to sign with and so no public keys. A type of its own,
+/// since what makes signing keys would be a tenth of a function's bytes.
+pub struct SealingKeys(Sealing);
+
 impl KmsKeys {
-    /// Data keys wrapped by `key`, an ARN in `region`; nothing to sign with, as in all functions: it has no public keys.
+    /// Data keys wrapped by `key`, an ARN in `region`, and no tokens.
     #[must_use]
-    pub fn sealing(config: &SdkConfig, region: &str, key: &str) -> Arc<Self> {
-        Arc::new(Self { sealing: Sealing::new(client(config, region), key), signing: None })
+    pub fn sealing(config: &SdkConfig, region: &str, key: &str) -> Arc<SealingKeys> {
+        Arc::new(SealingKeys(Sealing::new(client(config, region), key)))
     }
 
     /// The same, and tokens signed by the keys under `alias`, an ARN in `alias_region`.
     #[must_use]
     pub fn signing(config: &SdkConfig, region: &str, key: &str, alias_region: &str, alias: &str) -> Arc<Self> {
         let signing = Signing::new(client(config, alias_region), alias);
-        Arc::new(Self { sealing: Sealing::new(client(config, region), key), signing: Some(signing) })
+        Arc::new(Self { sealing: Sealing::new(client(config, region), key), signing })
     }
 }
 
@@ -50,24 +54,15 @@ fn client(config: &SdkConfig, region: &str) -> Client {
 #[async_trait]
 impl Keys for KmsKeys {
     async fn sign(&self, kid: &str, message: &[u8]) -> Result<Signature, PortError> {
-        match &self.signing {
-            Some(signing) => signing.sign(kid, message).await,
-            None => Err(signing::no_key(kid)),
-        }
+        self.signing.sign(kid, message).await
     }
 
     async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
-        match &self.signing {
-            Some(signing) => signing.public_keys().await,
-            None => Ok(Vec::new()),
-        }
+        self.signing.public_keys().await
     }
 
     async fn rotate(&self) -> Result<PublicKey, PortError> {
-        match &self.signing {
-            Some(signing) => signing.rotate().await,
-            None => Err(signing::nothing_to_rotate()),
-        }
+        self.signing.rotate().await
     }
 
     async fn data_key(&self, purpose: Purpose) -> Result<DataKey, PortError> {
@@ -76,6 +71,29 @@ impl Keys for KmsKeys {
 
     async fn unwrap_key(&self, purpose: Purpose, wrapped: &[u8]) -> Result<DataKey, PortError> {
         self.sealing.unwrap_key(purpose, wrapped).await
+    }
+}
+
+#[async_trait]
+impl Keys for SealingKeys {
+    async fn sign(&self, kid: &str, _: &[u8]) -> Result<Signature, PortError> {
+        Err(signing::no_key(kid))
+    }
+
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn rotate(&self) -> Result<PublicKey, PortError> {
+        Err(signing::nothing_to_rotate())
+    }
+
+    async fn data_key(&self, purpose: Purpose) -> Result<DataKey, PortError> {
+        self.0.data_key(purpose).await
+    }
+
+    async fn unwrap_key(&self, purpose: Purpose, wrapped: &[u8]) -> Result<DataKey, PortError> {
+        self.0.unwrap_key(purpose, wrapped).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
-use tributary_aws::keys::KmsKeys;
+use tributary_aws::keys::{KmsKeys, SealingKeys};
 use tributary_aws::sdk::SdkConfig;
 use tributary_ports::envelope::{open, seal};
 use tributary_ports::keys::{DataKey, PublicKey, Purpose, Signature};
@@ -37,7 +37,7 @@ async fn signing_alias(config: &SdkConfig, name: &str) -> String {
 /// Each half of the port on the peer that checks it best.
 struct Halves {
     signing: Arc<KmsKeys>,
-    sealing: Arc<KmsKeys>,
+    sealing: Arc<SealingKeys>,
 }
 
 #[async_trait]
