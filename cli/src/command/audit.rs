@@ -35,7 +35,8 @@ pub(super) async fn run(folder: &Folder, output: &Output, arguments: AuditArgume
     }
     // What was missing or differing is healed by now; a copy too many is not.
     let left = |finding: &&Value| !arguments.heal || cell(finding, "/problem") == "doubled";
-    verdict(findings.iter().filter(left).count(), arguments.heal)
+    verdict(findings.iter().filter(left).count(), arguments.heal)?;
+    watch::verdict(&progress) // what could not be compared is not known to be in order
 }
 
 /// `wrong` is how many reports are not in order, after the healing if there was one.

@@ -28,7 +28,8 @@ async fn start(folder: &Folder, output: &Output, arguments: ReplayStartArguments
     let mode = if arguments.dry_run { "dry-run" } else { "apply" };
     let started = client.post("/v1/replays", &request(&arguments.part, mode)).await?;
     let progress = if arguments.watch { watch::until_over(&client, &started).await? } else { started };
-    watch::show(output, &progress, arguments.output.output)
+    watch::show(output, &progress, arguments.output.output)?;
+    watch::verdict(&progress)
 }
 
 /// The body of `POST /v1/replays`.
@@ -61,7 +62,8 @@ async fn steer(folder: &Folder, output: &Output, named: ReplayNamed, action: Opt
         None => client.get(&path, &[]).await?,
     };
     let progress = if named.watch { watch::until_over(&client, &progress).await? } else { progress };
-    watch::show(output, &progress, named.output.output)
+    watch::show(output, &progress, named.output.output)?;
+    watch::verdict(&progress)
 }
 
 async fn cancel(folder: &Folder, output: &Output, named: ReplayNamed) -> Result<(), Failure> {

@@ -81,6 +81,19 @@ pub(super) fn show(output: &Output, progress: &Value, form: Form) -> Result<(), 
     Ok(())
 }
 
+/// A replay that is over is no success if it came too late for some of its range.
+///
+/// # Errors
+/// If a shard has a gap.
+pub(super) fn verdict(progress: &Value) -> Result<(), Failure> {
+    let gaps = shards(progress).filter(|shard| shard.pointer("/gap/from").is_some()).count();
+    if gaps == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{gaps} shards were read too late for all of the range"))
+        .hint("what the stream has let expire can only come back from a store's back-up, or from its sender"))
+}
+
 fn shards(progress: &Value) -> impl Iterator<Item = &Value> {
     progress.get("shards").and_then(Value::as_array).into_iter().flatten()
 }

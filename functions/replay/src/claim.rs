@@ -103,7 +103,8 @@ pub(crate) async fn end(
     let action = if state == State::Finished { "replay.finish" } else { "replay.cancel" };
     let (project, subject) = (replay.value.request.project.as_ref(), replay.value.id.as_str());
     let mode = replay.value.request.mode.as_str();
-    let detail = json!({"mode": mode, "counts": progress.counts});
+    let gaps = progress.shards.iter().filter(|shard| shard.gap.is_some()).count();
+    let detail = json!({"mode": mode, "counts": progress.counts, "shards_with_gaps": gaps});
     trail::write(replays, now, Deed { by, action, project, subject, detail }).await?;
     objects.delete(&active_key(&replay.value.id)).await?;
     Ok(replay.value)

@@ -2,22 +2,23 @@
 //! share.
 //!
 //! A reader is paid for until it is removed, so it is noted in the object store before it is made, and the note goes after the
-//! reader: whoever looks next, in that stream's region, removes what a replay that is over or paused has left behind.
+//! reader: whoever looks next, in that stream's region, removes what a replay that is over or paused has left behind. A runner
+//! that still has one of its shards is waited for, since it would make the reader again: until it lets go, or its lease ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tributary_model::Region;
 use tributary_model::limits::REPLAY_READERS_MAX;
+use tributary_model::{Region, TimestampMs};
 use tributary_ports::objects::Condition;
 use tributary_ports::stream::{OperatedStream, Reader};
 use tributary_ports::{PortError, PortErrorKind};
 
 use crate::Replays;
 use crate::object::Kept;
-use crate::state::{Replay, State, replay_key};
+use crate::state::{Replay, ShardState, State, replay_key, shard_key};
 
 /// The readers of this process, by replay and region.
 #[derive(Default)]
@@ -99,20 +100,39 @@ impl Replays {
     ///
     /// # Errors
     /// Bad luck of any kind; the next call goes on.
-    pub(crate) async fn remove_readers(&self) -> Result<(), PortError> {
+    pub async fn remove_readers(&self, now: TimestampMs) -> Result<(), PortError> {
         for (region, stream) in &self.streams {
             let prefix = notes(region);
             for note in self.objects.list(&prefix, None, REPLAY_READERS_MAX).await? {
                 let id = note.strip_prefix(&prefix).unwrap_or_default();
-                let replay = Kept::<Replay>::read(self.objects.as_ref(), replay_key(id)).await?;
-                if replay.is_some_and(|replay| replay.value.state == State::Running) {
+                if self.is_read(now, id, region).await? {
                     continue;
                 }
                 self.forget_reader(id, region);
                 stream.remove_reader(&name(id)).await?;
                 self.objects.delete(&note).await?;
+                if self.is_read(now, id, region).await? {
+                    // Resumed in between: its runner may have found the note and made the reader again.
+                    self.objects.put(&note, Bytes::new(), Condition::Always).await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether a replay runs, or a runner that has not noticed its end yet has a shard of it.
+    async fn is_read(&self, now: TimestampMs, id: &str, region: &Region) -> Result<bool, PortError> {
+        let objects = self.objects.as_ref();
+        let Some(replay) = Kept::<Replay>::read(objects, replay_key(id)).await? else { return Ok(false) };
+        if replay.value.state == State::Running {
+            return Ok(true);
+        }
+        for part in replay.value.parts.iter().filter(|part| part.region == *region) {
+            let shard = Kept::<ShardState>::read(objects, shard_key(id, part)).await?;
+            if shard.and_then(|shard| shard.value.lease).is_some_and(|lease| lease.until > now) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -91,6 +91,10 @@ impl<H: AsyncFn() -> Result<(), PortError>> Rounds<H> {
     }
 
     async fn do_chores(&self, now: TimestampMs, facts: &mut RoundFacts) {
+        // A runner does it only when it has nothing else to do, which may take days.
+        if let Err(error) = self.replays.remove_readers(now).await {
+            facts.errors.push(error.to_string());
+        }
         match audit_daily(&self.replays, now).await {
             Ok(started) => facts.audit = started.map(|replay| replay.id),
             Err(error) => facts.errors.push(error.to_string()),

@@ -59,7 +59,7 @@ impl Runner {
             None => match claim(replays, now, &self.name).await? {
                 Some(claim) => claim,
                 None => {
-                    replays.remove_readers().await?;
+                    replays.remove_readers(now).await?;
                     return Ok(Next::Idle.into());
                 }
             },

@@ -1,7 +1,5 @@
 //! One page of one shard: read, handle, and a checkpoint that passes what was handled.
 
-use std::time::Duration;
-
 use tributary_model::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, REPLAY_ARRIVAL_SLACK, REPLAY_PACE_MAX, REPLAY_PAUSE_MAX, REPLAY_PAUSE_MIN,
     REPLAY_SETTLE,
@@ -48,6 +46,7 @@ pub(crate) async fn step(
     match page {
         Ok(Some(page)) => counts = take(replays, now, replay, claim, page).await?,
         Ok(None) => {
+            note_gap(&mut claim.state.value, replay, replay.request.to);
             claim.state.value.finished = true;
             claim.state.value.error = Some("the stream has no such shard any more: its retention has ended".to_owned());
         }
@@ -105,7 +104,8 @@ async fn read(
 ) -> Result<Option<Page>, PortError> {
     let (part, state) = (&claim.part, &mut claim.state.value);
     let opened = replays.reader(&replay.id, &part.region).await?;
-    note_gap(state, now, replay, opened.retention);
+    let kept_ms = i64::try_from(opened.retention.as_millis()).unwrap_or(i64::MAX);
+    note_gap(state, replay, now.plus_ms(kept_ms.saturating_neg()));
     let records_max = replays.batch_records.clamp(1, BATCH_RECORDS_MAX).min(paced_records(replay));
     match opened.reader.read(&part.shard, &state.position, records_max).await {
         Ok(page) => Ok(Some(whole_batch(page))),
@@ -123,14 +123,13 @@ async fn has_shard(replays: &Replays, part: &Part) -> Result<bool, PortError> {
     Ok(shards.iter().any(|shard| shard.id == part.shard))
 }
 
-/// Notes what may have expired before it was read, because the replay was paused or held up for so long.
-fn note_gap(state: &mut ShardState, now: TimestampMs, replay: &Replay, retention: Duration) {
-    let kept_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-    let oldest = now.plus_ms(kept_ms.saturating_neg());
+/// Notes that what arrived before `to` may have expired before it was read, because the replay was paused or held up for so
+/// long.
+fn note_gap(state: &mut ShardState, replay: &Replay, to: TimestampMs) {
     let from = state.reached.unwrap_or(replay.request.from);
-    if from < oldest {
+    if from < to {
         let from = state.gap.as_ref().map_or(from, |gap| gap.from);
-        state.gap = Some(Gap { from, to: oldest.min(replay.request.to) });
+        state.gap = Some(Gap { from, to: to.min(replay.request.to) });
     }
 }
 

@@ -113,6 +113,8 @@ async fn a_shard_whose_retention_has_ended_ends() {
     let done = world.finish(&replay.id).await;
     let error = done.shards[0].error.clone().expect("a reason");
     assert_eq!(error, "the stream has no such shard any more: its retention has ended");
+    let gap = done.shards[0].gap.clone().expect("a gap");
+    assert_eq!((gap.from, gap.to, &done.shards[1].gap), (FIRST, NOW, &None), "nothing of it was read");
 }
 
 #[tokio::test]
@@ -154,6 +156,23 @@ async fn a_reader_that_was_left_behind_is_removed_by_the_next_runner() {
     world.run(&mut Runner::new("another"), NOW).await;
     assert_eq!(lock(&world.stream.readers).len(), 0);
     assert_eq!(world.objects.get(&note).await.expect("read"), None);
+}
+
+/// A runner that does not know yet that its replay was cancelled might make the reader again.
+#[tokio::test]
+async fn a_reader_stays_while_a_runner_may_read_with_it() {
+    let world = World::new();
+    world.fill("a", 0..9);
+    let replay = world.start(request(Mode::Apply)).await;
+    let now = NOW.plus_ms(2000);
+    Runner::new("killed").step(&world.replays, now).await.expect("a page");
+    steer(&world.replays, now, &by(), &replay.id, State::Cancelled).await.expect("cancelled");
+    let mut other = Runner::new("other");
+    other.step(&world.replays, now.plus_ms(59_999)).await.expect("nothing to do");
+    assert_eq!(lock(&world.stream.readers).len(), 1);
+    other.step(&world.replays, now.plus_ms(60_000)).await.expect("nothing to do");
+    assert_eq!(lock(&world.stream.readers).len(), 0);
+    assert_eq!(world.objects.list("replay-readers/", None, 10).await.expect("keys").len(), 0);
 }
 
 #[tokio::test]
