@@ -3,7 +3,7 @@
 //! A server process runs the collector alone, on the durable stream and on a stream that forgets at once; the sender
 //! is `tributary load`'s code in another process, whose processor time does not count. It prints the tables of
 //! `docs/performance.md`. With `quick` each run is short, to see that it works. With `functions` it measures the Lambda
-//! binaries, which it builds first.
+//! binaries, which it builds first, or those in a folder that `cargo xtask lambda` has built.
 #![expect(clippy::print_stdout, reason = "the tables are the program's output")]
 
 mod collector;
@@ -16,6 +16,8 @@ mod server;
 use std::error::Error;
 use std::time::Duration;
 
+use functions::Bootstraps;
+
 /// Anything that ends a bench.
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
@@ -27,9 +29,12 @@ fn main() -> Result<()> {
             collector::send(endpoint, token, connections, bytes, seconds)
         }
         [] => all(Duration::from_secs(8), 100),
-        ["functions"] => functions::table(Duration::from_secs(8), 100),
+        ["functions"] => functions::table(&Bootstraps { folder: None }, Duration::from_secs(8), 100),
+        ["functions", folder] => {
+            functions::table(&Bootstraps { folder: Some(folder.into()) }, Duration::from_secs(8), 100)
+        }
         ["quick"] => all(Duration::from_secs(1), 10),
-        _ => Err("usage: tributary-benches [quick | functions]".into()),
+        _ => Err("usage: tributary-benches [quick | functions [FOLDER]]".into()),
     }
 }
 

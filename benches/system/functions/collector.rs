@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tributary::local::{Local, Settings};
-use tributary_rig::binaries::Binary;
 use tributary_rig::runtime_api::Function;
 
-use super::null;
+use super::{Bootstraps, null};
 use crate::Result;
 use crate::process::cpu_seconds;
 
@@ -24,7 +23,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) async fn deploy() -> Result<Self> {
+    pub(super) async fn deploy(bootstraps: &Bootstraps) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let local = Local::start(Settings::on(data.path())?).await?;
         let token = local.token().to_owned();
@@ -32,7 +31,7 @@ impl Collector {
         let kinesis = format!("http://{}", null::serve(KINESIS_DELAY, null::kinesis).await?);
         let directory = directory_file(data.path());
         let function = Function::new(
-            &Binary::Collector.path(),
+            &bootstraps.collector(),
             &[
                 ("AWS_ENDPOINT_URL_KINESIS", &kinesis),
                 ("TRIBUTARY_REGION", "eu-west-1"),
@@ -74,13 +73,16 @@ fn event(path: &str, token: &str, body: &str) -> Value {
     })
 }
 
-pub(super) async fn table(run: Duration) -> Result<()> {
+pub(super) async fn table(bootstraps: &Bootstraps, run: Duration) -> Result<()> {
     println!("| what | invocations | invocations/CPU-s | CPU µs each | ms each |");
     println!("|---|---|---|---|---|");
-    let collector = Collector::deploy().await?;
+    let collector = Collector::deploy(bootstraps).await?;
     let event = collector.event()?;
     row("collector", &collector.function, &event, run).await?;
-    row("the runtime alone", &Function::new(&Binary::Probe.path(), &[]), &event, run).await
+    match bootstraps.probe() {
+        Some(probe) => row("the runtime alone", &Function::new(&probe, &[]), &event, run).await,
+        None => Ok(()),
+    }
 }
 
 async fn row(name: &str, function: &Function, event: &str, run: Duration) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,17 +15,19 @@ use tokio::net::TcpListener;
 
 use crate::Result;
 
-/// Makes an answer of a request's path and body.
-type Answers = fn(&str, &Bytes) -> Bytes;
-
-/// Listens on any free port until the runtime ends.
-pub(crate) async fn serve(delay: Duration, answers: Answers) -> Result<SocketAddr> {
+/// Listens on any free port until the runtime ends; `answers` makes an answer of a request's path and body.
+pub(crate) async fn serve(
+    delay: Duration,
+    answers: impl Fn(&str, &Bytes) -> Bytes + Send + Sync + 'static,
+) -> Result<SocketAddr> {
+    let answers = Arc::new(answers);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
             let _ = connection.set_nodelay(true); // without it answers are only later
-            let service = service_fn(move |request| answer(request, delay, answers));
+            let answers = Arc::clone(&answers);
+            let service = service_fn(move |request| answer(request, delay, Arc::clone(&answers)));
             tokio::spawn(
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service),
             );
@@ -36,7 +39,7 @@ pub(crate) async fn serve(delay: Duration, answers: Answers) -> Result<SocketAdd
 async fn answer(
     request: Request<Incoming>,
     delay: Duration,
-    answers: Answers,
+    answers: Arc<impl Fn(&str, &Bytes) -> Bytes>,
 ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

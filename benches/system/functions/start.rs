@@ -1,21 +1,26 @@
 //! From the start of a process to its first `next`.
 
+use std::path::Path;
 use std::time::Duration;
 
-use tributary_rig::binaries::Binary;
 use tributary_rig::runtime_api::Function;
 
+use super::Bootstraps;
 use super::collector::Collector;
 use crate::Result;
 
-pub(super) async fn table(starts: usize) -> Result<()> {
+pub(super) async fn table(bootstraps: &Bootstraps, starts: usize) -> Result<()> {
     println!("| binary | MiB | zip MiB | starts | median ms | p90 ms |");
     println!("|---|---|---|---|---|---|");
-    row("collector", Collector::deploy().await?.function, Binary::Collector, starts).await?;
-    row("the runtime alone", Function::new(&Binary::Probe.path(), &[]), Binary::Probe, starts).await
+    let collector = Collector::deploy(bootstraps).await?.function;
+    row("collector", collector, &bootstraps.collector(), starts).await?;
+    match bootstraps.probe() {
+        Some(probe) => row("the runtime alone", Function::new(&probe, &[]), &probe, starts).await,
+        None => Ok(()),
+    }
 }
 
-async fn row(name: &str, function: Function, binary: Binary, starts: usize) -> Result<()> {
+async fn row(name: &str, function: Function, binary: &Path, starts: usize) -> Result<()> {
     let mut took = Vec::with_capacity(starts);
     for _ in 0..starts {
         took.push(function.warm_up().await);
@@ -31,8 +36,8 @@ async fn row(name: &str, function: Function, binary: Binary, starts: usize) -> R
 
 /// Of the binary, and of it in a zip: deflate at its best, as `sam build` packs.
 #[expect(clippy::cast_precision_loss, reason = "sizes in MiB")]
-fn sizes(binary: Binary) -> Result<(f64, f64)> {
-    let bytes = std::fs::read(binary.path())?;
+fn sizes(binary: &Path) -> Result<(f64, f64)> {
+    let bytes = std::fs::read(binary)?;
     let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut deflate, &bytes)?;
     let mib = |bytes: usize| bytes as f64 / 1024.0 / 1024.0;

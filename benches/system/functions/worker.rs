@@ -1,0 +1,256 @@
+//! Records per second of the worker's processor time: batches of 500 reports of 1 kB as Kinesis events, unpacked, parsed and
+//! written to a search server that keeps nothing; and beside it the same steps without an event loop and HTTP. Then the same
+//! batches into OpenSearch itself, beside the very requests that the worker makes of them sent by a bare client.
+
+use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tributary_model::{AccountId, Kind, ProjectId, Region, Report, RetentionClass, TokenId, limits};
+use tributary_pipeline::normalize::normalize;
+use tributary_pipeline::pack::{Arrival, pack};
+use tributary_pipeline::unpack::unpack;
+use tributary_rig::opensearch::Cluster;
+use tributary_rig::runtime_api::Function;
+
+use super::{Bootstraps, null};
+use crate::Result;
+use crate::process::cpu_seconds;
+
+const BATCHES: usize = 20;
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// Bulk requests as the worker sends them, by their bodies.
+type Sent = Arc<Mutex<Vec<Bytes>>>;
+
+pub(super) async fn table(bootstraps: &Bootstraps, run: Duration) -> Result<()> {
+    let batches = (0..BATCHES).map(|_| batch()).collect::<Result<Vec<_>>>()?;
+    let events: Vec<String> = batches.iter().map(|batch| event(batch)).collect();
+    let sent = Sent::default();
+    let null = search(&sent).await?;
+    let worker = worker(bootstraps, &format!("http://{null}"), null);
+    println!("| what | records | records/CPU-s | CPU µs each |");
+    println!("|---|---|---|---|");
+    for event in &events {
+        invoke(&worker, event).await?;
+    }
+    let bodies: Vec<Bytes> = sent.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+    let process = *worker.idle().first().ok_or("no process")?;
+    let (begun, cpu, mut records) = (Instant::now(), cpu_seconds(process)?, 0);
+    while begun.elapsed() < run {
+        for event in &events {
+            invoke(&worker, event).await?;
+            records += limits::BATCH_RECORDS;
+        }
+        sent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+    row("worker, into a null search server", records, cpu_seconds(process)? - cpu);
+    floor(&events, &batches, &bodies, run)?;
+    println!();
+    beside_a_bare_client(bootstraps, &events, &bodies).await
+}
+
+fn row(name: &str, records: usize, cpu: f64) {
+    let records_f64 = as_f64(records);
+    println!("| {name} | {records} | {:.0} | {:.1} |", records_f64 / cpu, cpu * 1e6 / records_f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}
+
+/// Records of fresh reports.
+fn batch() -> Result<Vec<Bytes>> {
+    let record = |_| {
+        let body = tributary::load::sample(1000, "harness-token")?;
+        let report = Report::parse(&body)?;
+        let project = ProjectId::new("shop")?;
+        let id = report.id(&project);
+        let arrival = Arrival {
+            project,
+            account: AccountId::new("acme")?,
+            region: Region::new("eu-west-1")?,
+            retention: RetentionClass::DEFAULT,
+            token: TokenId::new("t1")?,
+            received_at: report.timestamp(),
+        };
+        Ok(pack(&arrival, id, Kind::Report, &body)?.encode())
+    };
+    (0..limits::BATCH_RECORDS).map(record).collect()
+}
+
+fn event(records: &[Bytes]) -> String {
+    let record = |(position, data): (usize, &Bytes)| {
+        let number = format!("495903382714902566085596925383615710959215759891{position:08}");
+        json!({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0", "partitionKey": "20261126-zsgaao5zneachau4p66lyuyzyy",
+                "sequenceNumber": number, "data": STANDARD.encode(data),
+                "approximateArrivalTimestamp": 1_764_000_000.123,
+            },
+            "eventSource": "aws:kinesis", "eventVersion": "1.0",
+            "eventID": format!("shardId-000000000000:{number}"), "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": "arn:aws:iam::123456789012:role/worker", "awsRegion": "eu-west-1",
+            "eventSourceARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/tributary",
+        })
+    };
+    json!({"Records": records.iter().enumerate().map(record).collect::<Vec<_>>()}).to_string()
+}
+
+fn worker(bootstraps: &Bootstraps, search: &str, others: SocketAddr) -> Function {
+    let environment = [
+        ("AWS_ENDPOINT_URL", &*format!("http://{others}")),
+        ("TRIBUTARY_REGION", "eu-west-1"),
+        ("TRIBUTARY_TARGET", "search"),
+        ("TRIBUTARY_LOG", "warn"),
+        ("TRIBUTARY_OPENSEARCH_URL", search),
+        ("TRIBUTARY_LEDGER_CLUSTER_ARN", "arn:aws:rds:eu-west-1:123456789012:cluster:tributary"),
+        ("TRIBUTARY_LEDGER_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tributary-abc123"),
+        ("TRIBUTARY_OBJECTS_BUCKET", "objects"),
+        ("TRIBUTARY_DATA_KEY", KEY),
+    ];
+    Function::new(&bootstraps.worker(), &environment)
+}
+
+async fn invoke(worker: &Function, event: &str) -> Result<()> {
+    let answer = worker.invoke(event.to_owned()).await.json();
+    if answer == json!({"batchItemFailures": []}) { Ok(()) } else { Err(format!("{answer}\n{}", worker.log()).into()) }
+}
+
+/// A search server that takes everything, and keeps what it was sent.
+async fn search(sent: &Sent) -> Result<SocketAddr> {
+    let sent = Arc::clone(sent);
+    let items = vec![r#"{"index":{"status":201}}"#; limits::BATCH_RECORDS].join(",");
+    let taken = Bytes::from(format!(r#"{{"items":[{items}]}}"#));
+    null::serve(Duration::ZERO, move |path, body| match path {
+        "/_bulk" => {
+            sent.lock().unwrap_or_else(PoisonError::into_inner).push(body.clone());
+            taken.clone()
+        }
+        // The index template of this build, or a later one.
+        _ => Bytes::from_static(br#"{"template":{"mappings":{"_meta":{"version":1000}}}}"#),
+    })
+    .await
+}
+
+/// The worker's steps in this thread: the event's JSON and base64, the reports, and the compression of the requests.
+fn floor(events: &[String], batches: &[Vec<Bytes>], bodies: &[Bytes], run: Duration) -> Result<()> {
+    let (begun, mut records) = (Instant::now(), 0);
+    while begun.elapsed() < run / 4 {
+        for event in events {
+            let event: Value = serde_json::from_str(event)?;
+            for record in event.pointer("/Records").and_then(Value::as_array).into_iter().flatten() {
+                let data = record.pointer("/kinesis/data").and_then(Value::as_str).unwrap_or_default();
+                black_box(STANDARD.decode(data)?);
+                records += 1;
+            }
+        }
+    }
+    row("floor: the event's JSON and base64", records, begun.elapsed().as_secs_f64());
+    let (begun, mut records) = (Instant::now(), 0);
+    while begun.elapsed() < run / 4 {
+        for record in batches.iter().flatten() {
+            let unpacked = unpack(black_box(record))?;
+            black_box(normalize(&unpacked.record, &Report::parse(&unpacked.report)?));
+            records += 1;
+        }
+    }
+    row("floor: unpack, parse, normalize", records, begun.elapsed().as_secs_f64());
+    let lines = bodies.iter().map(|body| {
+        let mut lines = Vec::new();
+        GzDecoder::new(&**body).read_to_end(&mut lines).map(|_| lines)
+    });
+    let lines = lines.collect::<std::io::Result<Vec<_>>>()?;
+    let (begun, mut records) = (Instant::now(), 0);
+    while begun.elapsed() < run / 4 {
+        for lines in &lines {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::new(limits::SEARCH_GZIP_LEVEL));
+            gzip.write_all(black_box(lines))?;
+            black_box(gzip.finish()?);
+            records += limits::BATCH_RECORDS;
+        }
+    }
+    row("floor: gzip of the requests", records, begun.elapsed().as_secs_f64());
+    let [bytes, zipped] = [lines.iter().map(Vec::len).sum::<usize>(), bodies.iter().map(Bytes::len).sum()];
+    let documents = bodies.len().max(1) * limits::BATCH_RECORDS;
+    println!("\nA document has {} bytes in a request, {} compressed.", bytes / documents, zipped / documents);
+    Ok(())
+}
+
+async fn beside_a_bare_client(bootstraps: &Bootstraps, events: &[String], bodies: &[Bytes]) -> Result<()> {
+    let cluster = Cluster::one().await;
+    let address: SocketAddr = cluster.url(0).trim_start_matches("http://").parse()?;
+    let template = include_bytes!("../../../infra/index/invocations.json");
+    let mut client = client(address).await?;
+    post(&mut client, "PUT", "/_index_template/invocations", Bytes::from_static(template), false).await?;
+    let worker = worker(bootstraps, &cluster.url(0), address);
+    println!("| sender | documents/s in each of five runs |");
+    println!("|---|---|");
+    let mut rates = [Vec::new(), Vec::new()];
+    // The first run of each warms the server up and is not counted.
+    for _ in 0..6 {
+        clear(&mut client).await?;
+        let begun = Instant::now();
+        for event in events {
+            invoke(&worker, event).await?;
+        }
+        rates[0].push(begun.elapsed());
+        clear(&mut client).await?;
+        let begun = Instant::now();
+        for body in bodies {
+            let answer = post(&mut client, "POST", "/_bulk?filter_path=errors", body.clone(), true).await?;
+            if answer != json!({"errors": false}) {
+                return Err(answer.to_string().into());
+            }
+        }
+        rates[1].push(begun.elapsed());
+    }
+    let documents = as_f64(events.len() * limits::BATCH_RECORDS);
+    for (name, took) in ["worker", "bare client"].into_iter().zip(&rates) {
+        let rates: Vec<String> =
+            took.iter().skip(1).map(|took| format!("{:.0}", documents / took.as_secs_f64())).collect();
+        println!("| {name} | {} |", rates.join(", "));
+    }
+    let [worker, bare] = rates.map(|took| took.iter().skip(1).sum::<Duration>().as_secs_f64());
+    println!("\nThe worker reaches {:.0} % of the bare client.", bare / worker * 100.0);
+    Ok(())
+}
+
+type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+async fn client(address: SocketAddr) -> Result<Sender> {
+    let connection = TcpStream::connect(address).await?;
+    connection.set_nodelay(true)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connection)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn clear(client: &mut Sender) -> Result<()> {
+    post(client, "DELETE", "/invocations-*", Bytes::new(), false).await.map(drop)
+}
+
+async fn post(client: &mut Sender, method: &str, path: &str, body: Bytes, is_gzip: bool) -> Result<Value> {
+    let mut request = Request::builder().method(method).uri(path).header("host", "opensearch");
+    request = request.header("content-type", "application/json");
+    if is_gzip {
+        request = request.header("content-encoding", "gzip");
+    }
+    client.ready().await?;
+    let answer = client.send_request(request.body(Full::from(body))?).await?;
+    Ok(serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?)
+}
