@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 //!
 //! - `peers [--tributary PROGRAM]`: the published agents against a locally started Tributary; see [`peers`].
+//! - `agents FILE`: the agents that `peers` installed against a running Tributary, which `tests/rig` starts.
 //! - `soak [--minutes N] [--seed N]`: random faults for a while; see [`soak`].
 //! - `template`: the templates' linters; see [`template`].
 //! - `lambda [--arch arm64|x86_64]`: the functions as they are deployed; see [`lambda`].
@@ -21,11 +22,13 @@ use failure::Failure;
 use lambda::Architecture;
 
 const USAGE: &str = "\
-usage: cargo xtask peers [--tributary PROGRAM] | soak [--minutes N] [--seed N] | template | lambda [--arch arm64|x86_64]
+usage: cargo xtask peers [--tributary PROGRAM] | agents FILE | soak [--minutes N] [--seed N] | template |
+                   lambda [--arch arm64|x86_64]
 
   peers    installs the published IOpipe agents (JavaScript, Python, Java, Go) under target/peers, runs each through its
            scenarios against a locally started Tributary over https, and finds by query what each sent.
            Needs port 443 on 127.0.0.1. --tributary takes a built program instead of building one.
+  agents   runs the installed agents against the Tributary on port 443 of which FILE tells (JSON: http, ca, program, token).
   soak     runs the functions' binaries on the peers of AWS under load for 20 minutes (--minutes), while one thing after
            another goes wrong as --seed (1) has it; in the end an audit finds nothing missing, doubled or differing.
   template installs sam, cfn-lint and checkov under target/peers and runs them on the templates.
@@ -38,6 +41,7 @@ usage: cargo xtask peers [--tributary PROGRAM] | soak [--minutes N] [--seed N] |
 enum Request {
     Help,
     Peers { tributary: Option<PathBuf> },
+    Agents { of: PathBuf },
     Soak { minutes: u64, seed: u64 },
     Template,
     Lambda { architectures: Vec<Architecture> },
@@ -49,6 +53,7 @@ fn parse(arguments: &[String]) -> Result<Request, Failure> {
         ["help" | "--help" | "-h"] => Ok(Request::Help),
         ["peers"] => Ok(Request::Peers { tributary: None }),
         ["peers", "--tributary", program] => Ok(Request::Peers { tributary: Some(PathBuf::from(program)) }),
+        ["agents", of] => Ok(Request::Agents { of: PathBuf::from(of) }),
         ["soak", options @ ..] => soak(options),
         ["template"] => Ok(Request::Template),
         ["lambda"] => Ok(Request::Lambda { architectures: Architecture::ALL.to_vec() }),
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
     let done = parse(&arguments).and_then(|request| match request {
         Request::Help => failure::print(USAGE).map(|()| true),
         Request::Peers { tributary } => peers::run(tributary),
+        Request::Agents { of } => peers::agents(&of),
         Request::Soak { minutes, seed } => soak::run(minutes, seed).map(|()| true),
         Request::Template => template::run().map(|()| true),
         Request::Lambda { architectures } => lambda::run(&architectures).map(|()| true),
@@ -108,6 +114,7 @@ mod tests {
         assert_eq!(given, Request::Peers { tributary: Some(PathBuf::from("bin/tributary")) });
         assert_eq!(parse(&words("--help")).unwrap(), Request::Help);
         assert_eq!(parse(&words("template")).unwrap(), Request::Template);
+        assert_eq!(parse(&words("agents up.json")).unwrap(), Request::Agents { of: PathBuf::from("up.json") });
         assert_eq!(parse(&words("soak")).unwrap(), Request::Soak { minutes: 20, seed: 1 });
         assert_eq!(parse(&words("soak --seed 7 --minutes 5")).unwrap(), Request::Soak { minutes: 5, seed: 7 });
         let both = vec![Architecture::X86_64, Architecture::Arm64];

@@ -20,6 +20,7 @@ const ARGUMENTS: &[&str] = &[
     "--package=tributary-replay",
     "--package=tributary-lambda",
     "--package=tributary",
+    "--package=xtask",
     "--features=tributary-collector/lambda,tributary-worker/lambda,tributary-query/lambda",
     "--features=tributary-custodian/lambda,tributary-replay/lambda,tributary/aws",
     "--bins",
@@ -41,6 +42,8 @@ pub enum Binary {
     Replay,
     /// The operator's program.
     Tributary,
+    /// The project's own commands.
+    Xtask,
     /// `shared/lambda/examples/probe.rs`
     Probe,
 }
@@ -54,6 +57,7 @@ impl Binary {
             Self::Custodian => "custodian",
             Self::Replay => "replay",
             Self::Tributary => "tributary",
+            Self::Xtask => "xtask",
             Self::Probe => "probe",
         }
     }

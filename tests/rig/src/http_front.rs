@@ -14,8 +14,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::runtime_api::{Answer, Function};
 
@@ -55,17 +58,30 @@ impl Front {
     /// # Panics
     /// If there is none.
     pub async fn start(function: Arc<Function>, form: Form) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        Self::listen(function, form, 0, None).await
+    }
+
+    /// Listens on a port of 127.0.0.1 for HTTPS, as load balancers do.
+    ///
+    /// # Panics
+    /// If the port is taken, or not to be had by who runs this.
+    pub async fn start_tls(function: Arc<Function>, form: Form, port: u16, tls: Arc<ServerConfig>) -> Self {
+        Self::listen(function, form, port, Some(TlsAcceptor::from(tls))).await
+    }
+
+    async fn listen(function: Arc<Function>, form: Form, port: u16, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        let listener = listener.unwrap_or_else(|error| panic!("port {port}: {error}"));
         let address = listener.local_addr().expect("a bound address");
         let accepting = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let function = Arc::clone(&function);
+                let (function, tls) = (Arc::clone(&function), tls.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| forward(request, Arc::clone(&function), form));
-                    // A sender that goes away is not a failure of the front.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(connection), service)
-                        .await;
+                    let Some(tls) = tls else { return serve(connection, function, form).await };
+                    // A sender that does not trust the front goes away.
+                    if let Ok(connection) = tls.accept(connection).await {
+                        serve(connection, function, form).await;
+                    }
                 });
             }
         });
@@ -83,6 +99,12 @@ impl Drop for Front {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+async fn serve(connection: impl AsyncRead + AsyncWrite + Unpin, function: Arc<Function>, form: Form) {
+    let service = service_fn(move |request| forward(request, Arc::clone(&function), form));
+    // A sender that goes away is not a failure of the front.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
 }
 
 async fn forward(

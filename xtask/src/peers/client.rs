@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::server::Server;
+use super::server::Address;
 use crate::failure::{Context, Failure};
 use crate::{http, process};
 
@@ -14,15 +14,15 @@ const LIMIT: &str = "100";
 
 /// One who asks, with a token that may read.
 pub(crate) struct Client<'a> {
-    server: &'a Server,
+    address: &'a Address,
     token: &'a str,
     from: String,
 }
 
 impl<'a> Client<'a> {
-    /// Asks `server` with `token` for what happened since `from` (RFC 3339).
-    pub(crate) fn new(server: &'a Server, token: &'a str, from: String) -> Self {
-        Self { server, token, from }
+    /// Asks `address` with `token` for what happened since `from` (RFC 3339).
+    pub(crate) fn new(address: &'a Address, token: &'a str, from: String) -> Self {
+        Self { address, token, from }
     }
 
     /// The token, to look for where it must not be.
@@ -34,18 +34,18 @@ impl<'a> Client<'a> {
     pub(crate) fn find(&self, query: &str) -> Result<Vec<Value>, Failure> {
         let path =
             format!("/v1/invocations?query={}&from={}&limit={LIMIT}", http::escape(query), http::escape(&self.from));
-        items(http::get(&self.server.http, &path, self.token)?)
+        items(http::get(&self.address.http, &path, self.token)?)
     }
 
     /// The whole invocation that `GET /v1/invocations/{id}` answers.
     pub(crate) fn open(&self, id: &str) -> Result<Value, Failure> {
-        http::get(&self.server.http, &format!("/v1/invocations/{}", http::escape(id)), self.token)
+        http::get(&self.address.http, &format!("/v1/invocations/{}", http::escape(id)), self.token)
     }
 
     /// What `tributary query` finds.
     pub(crate) fn find_by_program(&self, query: &str) -> Result<Vec<Value>, Failure> {
-        let mut command = self.server.command();
-        command.args(["query", "--endpoint", &self.server.http, "--token", self.token, "--output", "json"]);
+        let mut command = self.address.command();
+        command.args(["query", "--endpoint", &self.address.http, "--token", self.token, "--output", "json"]);
         command.args(["--from", &self.from, "--limit", LIMIT, query]);
         let said = process::output("tributary query", &mut command)?;
         items(serde_json::from_str(&said).context("what tributary query printed")?)

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::agent::Agent;
 use super::needs::HTTPS_ADDRESS;
-use super::server::Server;
+use super::server::Address;
 use super::{Places, install};
 use crate::failure::{Context, Failure};
 use crate::process;
@@ -46,9 +46,9 @@ pub(crate) struct Sent {
 ///
 /// # Errors
 /// If the driver fails; the error quotes the end of its output.
-pub(crate) fn drive(agent: Agent, server: &Server, token: &str, places: &Places) -> Result<Vec<Sent>, Failure> {
+pub(crate) fn drive(agent: Agent, address: &Address, token: &str, places: &Places) -> Result<Vec<Sent>, Failure> {
     let out = places.run.join(format!("{}.jsonl", agent.runtime()));
-    let mut command = program(agent, server, places)?;
+    let mut command = program(agent, address, places)?;
     environment(&mut command, agent, token, places, &out);
     let doing = format!("running the driver of {}", agent.title());
     process::run(&doing, &mut command, &places.log(&log_name(agent)), DRIVE_LIMIT)?;
@@ -62,13 +62,13 @@ pub(crate) fn log_name(agent: Agent) -> String {
 }
 
 /// The driver's command line, and how its agent learns the address and trusts the certificate (PROTOCOL 1.4).
-fn program(agent: Agent, server: &Server, places: &Places) -> Result<Command, Failure> {
+fn program(agent: Agent, address: &Address, places: &Places) -> Result<Command, Failure> {
     let target = places.target.join(agent.runtime());
     let (_, port) = HTTPS_ADDRESS;
     let command = match agent {
         Agent::NodeJs => {
             let mut command = clean("node");
-            command.arg(target.join("driver.js")).env("NODE_EXTRA_CA_CERTS", &server.ca);
+            command.arg(target.join("driver.js")).env("NODE_EXTRA_CA_CERTS", &address.ca);
             command.env("IOPIPE_COLLECTOR_URL", "https://localhost/v0/event");
             // The agent tries one address only, and Tributary listens on IPv4.
             command.env("NODE_OPTIONS", "--dns-result-order=ipv4first");
@@ -77,11 +77,11 @@ fn program(agent: Agent, server: &Server, places: &Places) -> Result<Command, Fa
         Agent::Python => {
             let mut command = clean(install::python_program(&target));
             command.arg("-B").arg(places.sources.join("python").join("driver.py"));
-            command.env("REQUESTS_CA_BUNDLE", &server.ca).env("PEERS_COLLECTOR", format!("localhost:{port}"));
+            command.env("REQUESTS_CA_BUNDLE", &address.ca).env("PEERS_COLLECTOR", format!("localhost:{port}"));
             command
         }
         Agent::Java => {
-            let store = trust_store(&server.ca, places)?;
+            let store = trust_store(&address.ca, places)?;
             let mut command = clean("java");
             command.arg(format!("-Djavax.net.ssl.trustStore={}", store.display()));
             command.arg(format!("-Djavax.net.ssl.trustStorePassword={TRUST_STORE_PASSWORD}"));
@@ -91,7 +91,7 @@ fn program(agent: Agent, server: &Server, places: &Places) -> Result<Command, Fa
         }
         Agent::Go => {
             let mut command = clean(target.join("driver"));
-            command.env("SSL_CERT_FILE", &server.ca);
+            command.env("SSL_CERT_FILE", &address.ca);
             command
         }
     };

@@ -30,7 +30,7 @@ mod want;
 
 use agent::Agent;
 use client::Client;
-use server::Server;
+use server::{Address, Server};
 use table::{Row, Verdict};
 
 /// Longest time from the last agent's end until every report can be found. The index is about one second behind; the
@@ -122,7 +122,7 @@ pub(crate) fn run(tributary: Option<PathBuf>) -> Result<bool, Failure> {
     };
     let run_folder = RunFolder::new(&places.run)?;
     let server = Server::start(&program, &places)?;
-    let mut rows = scenarios(&server, &places)?;
+    let mut rows = scenarios(&server.address, &server.token()?, &places)?;
     let stopped = server.stop();
     drop(run_folder);
     rows.push(Row { agent: "tributary", scenario: "stops on SIGTERM", verdict: Verdict::of(stopped) });
@@ -132,18 +132,30 @@ pub(crate) fn run(tributary: Option<PathBuf>) -> Result<bool, Failure> {
     Ok(rows.iter().all(|row| !row.verdict.failed()))
 }
 
+/// Runs the installed agents against the Tributary that a file tells of, and prints the table. True if every scenario passed.
+///
+/// # Errors
+/// If the file is none, or nothing can be run.
+pub(crate) fn agents(file: &Path) -> Result<bool, Failure> {
+    let (address, token) = Address::of_file(file)?;
+    let places = Places::new()?;
+    let _run_folder = RunFolder::new(&places.run)?;
+    let rows = scenarios(&address, &token, &places)?;
+    print(&table::render(&rows))?;
+    Ok(rows.iter().all(|row| !row.verdict.failed()))
+}
+
 /// Runs every agent, then looks for what each sent. An agent that fails is a failure of its scenarios, not of the run.
-fn scenarios(server: &Server, places: &Places) -> Result<Vec<Row>, Failure> {
-    let token = server.token()?;
+fn scenarios(address: &Address, token: &str, places: &Places) -> Result<Vec<Row>, Failure> {
     let mut driven = Vec::new();
     for agent in Agent::ALL {
         print(&format!("running {}\n", agent.title()))?;
-        driven.push((agent, drive::drive(agent, server, &token, places)));
+        driven.push((agent, drive::drive(agent, address, token, places)));
     }
     print("looking for what they sent\n")?;
     let deadline = Instant::now() + FOUND_LIMIT;
     // With no invocation at all there is nothing to look for, and every row fails by its driver.
     let from = driven.iter().filter_map(|(_, sent)| sent.as_ref().ok()?.first()).map(|sent| sent.started.clone()).min();
-    let client = Client::new(server, &token, from.unwrap_or_default());
+    let client = Client::new(address, token, from.unwrap_or_default());
     Ok(driven.into_iter().flat_map(|(agent, sent)| check::rows(agent, &sent, &client, deadline)).collect())
 }

@@ -41,16 +41,52 @@ fn executable(messages: &str) -> Option<PathBuf> {
     parsed.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).next()
 }
 
-/// A running `tributary up`. Dropping it stops it.
-pub(crate) struct Server {
+/// What agents and queries have to know of a Tributary that listens on port 443.
+pub(crate) struct Address {
     program: PathBuf,
-    data: PathBuf,
-    log: PathBuf,
-    child: Child,
     /// `http://127.0.0.1:PORT`, for queries.
     pub(crate) http: String,
     /// The certificate authority that signed the https address's certificate.
     pub(crate) ca: PathBuf,
+}
+
+impl Address {
+    /// What a JSON object says that has `http`, and `ca`'s path.
+    fn read(program: PathBuf, said: &Value) -> Result<Self, Failure> {
+        Ok(Self { program, http: text(said, "http")?, ca: PathBuf::from(text(said, "ca")?) })
+    }
+
+    /// Reads a file with such an object, which has the path of the program `tributary` and a token, too; answers the token
+    /// beside the address.
+    ///
+    /// # Errors
+    /// If it is not such a file.
+    pub(crate) fn of_file(path: &Path) -> Result<(Self, String), Failure> {
+        let text_of_it = std::fs::read(path).context(format_args!("reading {}", path.display()))?;
+        let said: Value = serde_json::from_slice(&text_of_it).context(path.display())?;
+        Ok((Self::read(PathBuf::from(text(&said, "program")?), &said)?, text(&said, "token")?))
+    }
+
+    /// A command of the program that belongs to it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        // A client command must not find an address or token of the person who runs this.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TRIBUTARY_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
+/// A running `tributary up`. Dropping it stops it.
+pub(crate) struct Server {
+    data: PathBuf,
+    log: PathBuf,
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: Address,
 }
 
 impl Server {
@@ -66,12 +102,11 @@ impl Server {
         up.arg("up").arg("--data").arg(&data);
         up.args(["--http", "127.0.0.1:0", "--https", &format!("{host}:{port}")]);
         let child = process::start(&mut up, &log)?;
-        let mut server =
-            Self { program: program.to_path_buf(), data, log, child, http: String::new(), ca: PathBuf::new() };
+        let address = Address { program: program.to_path_buf(), http: String::new(), ca: PathBuf::new() };
+        let mut server = Self { data, log, child, address };
         let said = process::poll(START_LIMIT, || server.listening())?;
         let said = said.ok_or_else(|| server.failure("tributary up does not listen in time"))?;
-        server.http = text(&said, "http")?;
-        server.ca = PathBuf::from(text(&said, "ca")?);
+        server.address = Address::read(program.to_path_buf(), &said)?;
         Ok(server)
     }
 
@@ -94,21 +129,9 @@ impl Server {
         Failure::new(format!("{problem}; the end of {}:\n{}", self.log.display(), process::tail(&self.log)))
     }
 
-    /// A command of the program that was started.
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        // A client command must not find an address or token of the person who runs this.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TRIBUTARY_") {
-                command.env_remove(name);
-            }
-        }
-        command
-    }
-
     /// A token that may send and search.
     pub(crate) fn token(&self) -> Result<String, Failure> {
-        let mut issue = self.command();
+        let mut issue = self.address.command();
         issue.args(["token", "issue", "--scope", client::SCOPES, "--data"]).arg(&self.data);
         let said = process::output("tributary token issue", &mut issue)?;
         let token = said.trim();

@@ -8,6 +8,8 @@
 #[allow(dead_code, reason = "another test uses the rest")]
 mod installation;
 
+mod agents;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,6 +68,7 @@ async fn what_the_agents_send_is_what_an_engineer_finds_while_a_third_is_throttl
         (rows >= sent).then_some(rows)
     });
     assert_eq!(rows.await, sent, "each once");
+    agents::are_found(&installation, collector, query.address(), &custodian).await;
     let counts = installation.proxy.counts();
     assert!(counts.entries_throttled > 0, "{counts:?}");
     for fed in [&search, &ledger] {

@@ -36,7 +36,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     let mut world = Box::pin(World::start(seed)).await;
     world.replays.batch_records = AUDIT_PAGE_RECORDS;
     let mut random = StdRng::seed_from_u64(seed);
-    let load = world.load(minutes * 60 * u64::from(RATE), RATE, seed);
+    let load = world.load_for(Duration::from_secs(minutes * 60), RATE, seed);
     let begun = Instant::now();
     while !load.is_finished() {
         let fault = Fault::ALL[random.random_range(0..Fault::ALL.len())];

@@ -107,11 +107,20 @@ impl World {
 
     /// Begins to send so many reports, so many a second, whose receipts are kept.
     pub(crate) fn load(&self, count: u64, rate: u32, seed: u64) -> JoinHandle<Summary> {
+        self.send(None, Some(count), rate, seed)
+    }
+
+    /// Begins to send for so long, so many reports a second.
+    pub(crate) fn load_for(&self, time: Duration, rate: u32, seed: u64) -> JoinHandle<Summary> {
+        self.send(Some(time), None, rate, seed)
+    }
+
+    fn send(&self, duration: Option<Duration>, count: Option<u64>, rate: u32, seed: u64) -> JoinHandle<Summary> {
         let arguments = LoadArguments {
             rate: Some(rate),
             connections: 2,
-            duration: None,
-            count: Some(count),
+            duration,
+            count,
             size: None,
             seed: Some(seed),
             receipts: Some(self.receipts_file()),
