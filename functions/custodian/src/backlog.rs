@@ -55,9 +55,13 @@ impl Custodian {
         let mut kept = Kept::<Backlog>::read(self.objects.as_ref(), key(&self.region)).await?;
         let known = kept.value.clone().unwrap_or_default();
         let mut backlog = known.clone();
+        let kept_for = if known.raised { STREAM_RETENTION_MAX } else { self.retention };
+        let kept_ms = i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX);
+        let oldest_kept = now.plus_ms(kept_ms.saturating_neg());
         for consumer in Target::ALL {
             let since = backlog.of_mut(consumer);
-            *since = self.behind_since(now, consumer).await?.map(|found| since.unwrap_or(found).min(found));
+            *since =
+                self.behind_since(now, oldest_kept, consumer).await?.map(|found| since.unwrap_or(found).min(found));
         }
         let age_max_ms = i64::try_from(BACKLOG_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
         backlog.raised = match backlog.oldest() {
@@ -79,10 +83,14 @@ impl Custodian {
     }
 
     /// A time before which nothing of a consumer is unapplied, if it may be behind.
-    async fn behind_since(&self, now: TimestampMs, consumer: Target) -> Result<Option<TimestampMs>, PortError> {
+    async fn behind_since(
+        &self,
+        now: TimestampMs,
+        oldest_kept: TimestampMs,
+        consumer: Target,
+    ) -> Result<Option<TimestampMs>, PortError> {
         let marks = self.marks(consumer).await?;
-        let kept_ms = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
-        let behind = marks.iter().filter_map(|mark| behind_since(mark, now.plus_ms(kept_ms.saturating_neg()))).min();
+        let behind = marks.iter().filter_map(|mark| behind_since(mark, oldest_kept)).min();
         if behind.is_some() || self.control.state(consumer).await? == ConsumerState::Running {
             return Ok(behind);
         }
@@ -97,13 +105,13 @@ impl Custodian {
 }
 
 /// When the oldest record of a shard arrived that may not be applied, at the earliest; none if its consumer keeps up.
-/// `expired` is the arrival of the oldest record that an ordinary retention keeps: a shard on which nothing has come forward or
-/// failed since then has ended.
-fn behind_since(mark: &Mark, expired: TimestampMs) -> Option<TimestampMs> {
+/// `oldest_kept` is the arrival of the oldest record that the stream keeps now: of what a mark from before then lacks, nothing is
+/// left.
+fn behind_since(mark: &Mark, oldest_kept: TimestampMs) -> Option<TimestampMs> {
     let lag_min_ms = i64::try_from(BACKLOG_LAG_MIN.as_millis()).unwrap_or(i64::MAX);
     match (&mark.failure, mark.through) {
         (Some(failure), through) => Some(through.unwrap_or(failure.since).min(failure.since)),
-        (None, Some(through)) if through.plus_ms(lag_min_ms) < mark.at && mark.at > expired => Some(through),
+        (None, Some(through)) if through.plus_ms(lag_min_ms) < mark.at && mark.at > oldest_kept => Some(through),
         (None, _) => None,
     }
 }
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_shard_is_behind_from_what_it_applied_last() {
-        let expired = NOW.plus_ms(-7 * 24 * HOUR_MS);
+        let oldest_kept = NOW.plus_ms(-7 * 24 * HOUR_MS);
         let ago = |hours: i64| NOW.plus_ms(-hours * HOUR_MS);
         for (mark, since) in [
             (mark(NOW, Some(NOW), None), None),
@@ -134,9 +142,9 @@ mod tests {
             (mark(NOW, Some(ago(30)), None), Some(ago(30))), // slow
             (mark(NOW, Some(ago(30)), Some(ago(2))), Some(ago(30))),
             (mark(NOW, None, Some(ago(2))), Some(ago(2))),
-            (mark(ago(200), Some(ago(300)), None), None), // a shard that has ended
+            (mark(ago(200), Some(ago(300)), None), None), // what it lacked has expired
         ] {
-            assert_eq!(behind_since(&mark, expired), since, "{mark:?}");
+            assert_eq!(behind_since(&mark, oldest_kept), since, "{mark:?}");
         }
     }
 }

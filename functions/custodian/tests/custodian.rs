@@ -28,7 +28,7 @@ use tributary_ports::stream::{Batch, OperatedStream, Position, SequenceNumber, S
 use tributary_ports::{
     ConsumerState, Control, Ledger, Objects, Overflow, PortError, PortErrorKind, Search, Stream, Upserted,
 };
-use tributary_worker::{Consumer, Sink, Worker};
+use tributary_worker::{Consumer, Mark, Sink, Worker, mark_key};
 
 /// 2026-11-21T18:01:01.873Z
 const NOW: TimestampMs = TimestampMs(1_795_284_061_873);
@@ -337,6 +337,22 @@ async fn what_waits_for_a_store_for_days_is_kept_until_it_has_caught_up() {
     world.objects.delete(&replay).await.expect("deleted");
     assert_eq!(raised(6 * DAY_MS + 2).await, 0);
     assert_eq!(world.stream.retention().await.expect("a retention"), STREAM_RETENTION);
+}
+
+/// A worker that dies before it leaves a mark, with its mapping running, does not count as one that has caught up.
+#[tokio::test]
+async fn what_was_raised_stays_while_a_shard_that_was_behind_says_nothing() {
+    let world = World::new();
+    let mark = |at: TimestampMs| {
+        let mark = Mark { shard: ShardId("0".into()), at, through: Some(at.plus_ms(-5 * DAY_MS)), failure: None };
+        Bytes::from(serde_json::to_vec(&mark).expect("JSON"))
+    };
+    let key = mark_key(&Region::local(), Target::Search, &ShardId("0".into()));
+    world.objects.put(&key, mark(NOW), Condition::Always).await.expect("a mark");
+    for day in [0, 8, 30] {
+        let facts = world.custodian().handle(NOW.plus_ms(day * DAY_MS), CHANCE).await;
+        assert_eq!(facts.retention_raised, 1, "day {day}");
+    }
 }
 
 #[tokio::test]
