@@ -6,9 +6,8 @@ mod null;
 mod start;
 mod worker;
 
-use std::time::Duration;
-
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tributary_rig::binaries::Binary;
 

@@ -1,6 +1,6 @@
-//! The functions' binaries, built by cargo when a test first asks for them, in the test's own profile: `cargo xtask peers`
-//! tests in the release profile, in which they are deployed. Cargo builds nothing twice, so no program has to be handed
-//! from command to command.
+//! The functions' binaries, built by cargo when a test first asks for them, in the test's own profile. Cargo builds nothing
+//! twice, so no program has to be handed from command to command. What is deployed is built otherwise
+//! (`functions/.cargo/config.toml`) and run by the tests of `cargo xtask lambda`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
