@@ -47,21 +47,28 @@ fn key(region: &Region) -> String {
 }
 
 impl Custodian {
-    /// Makes the stream keep what a consumer may not have applied.
+    /// Makes the stream keep what a consumer may not have applied, as far as the marks of all consumers tell.
     ///
     /// # Errors
     /// Bad luck of any kind; the next run goes on.
-    pub(crate) async fn keep_records(&self, now: TimestampMs, facts: &mut CustodianFacts) -> Result<(), PortError> {
+    pub(crate) async fn keep_records(
+        &self,
+        now: TimestampMs,
+        marked: &[(Target, Vec<Mark>)],
+        facts: &mut CustodianFacts,
+    ) -> Result<(), PortError> {
         let mut kept = Kept::<Backlog>::read(self.objects.as_ref(), key(&self.region)).await?;
         let known = kept.value.clone().unwrap_or_default();
         let mut backlog = known.clone();
         let kept_for = if known.raised { STREAM_RETENTION_MAX } else { self.retention };
         let kept_ms = i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX);
         let oldest_kept = now.plus_ms(kept_ms.saturating_neg());
-        for consumer in Target::ALL {
-            let since = backlog.of_mut(consumer);
-            *since =
-                self.behind_since(now, oldest_kept, consumer).await?.map(|found| since.unwrap_or(found).min(found));
+        for (consumer, marks) in marked {
+            let since = backlog.of_mut(*consumer);
+            *since = self
+                .behind_since(now, oldest_kept, *consumer, marks)
+                .await?
+                .map(|found| since.unwrap_or(found).min(found));
         }
         let age_max_ms = i64::try_from(BACKLOG_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
         backlog.raised = match backlog.oldest() {
@@ -88,8 +95,8 @@ impl Custodian {
         now: TimestampMs,
         oldest_kept: TimestampMs,
         consumer: Target,
+        marks: &[Mark],
     ) -> Result<Option<TimestampMs>, PortError> {
-        let marks = self.marks(consumer).await?;
         let behind = marks.iter().filter_map(|mark| behind_since(mark, oldest_kept)).min();
         if behind.is_some() || self.control.state(consumer).await? == ConsumerState::Running {
             return Ok(behind);

@@ -61,13 +61,20 @@ impl Custodian {
     /// Does what is due. `chance`, 0 to 1, spreads the probes of many custodians.
     pub async fn handle(&self, now: TimestampMs, chance: f64) -> CustodianFacts {
         let mut facts = CustodianFacts::of(&self.region);
+        let mut marked = Vec::new();
         for consumer in Target::ALL {
-            let looked = self.look_after(now, chance, consumer).await;
-            let Some(outage) = note(&mut facts, looked) else { continue };
+            let marks = self.marks(consumer).await;
+            let Some(marks) = note(&mut facts, marks) else { continue };
+            let looked = self.look_after(now, chance, consumer, &marks).await;
+            let outage = note(&mut facts, looked).flatten();
             facts.outages.extend(outage.map(|cause| (consumer, cause.as_str())));
+            marked.push((consumer, marks));
         }
-        let kept = self.keep_records(now, &mut facts).await;
-        note(&mut facts, kept);
+        // Without the marks of all, nobody can say that all have caught up.
+        if marked.len() == Target::ALL.len() {
+            let kept = self.keep_records(now, &marked, &mut facts).await;
+            note(&mut facts, kept);
+        }
         let drained = self.drain(&mut facts).await;
         note(&mut facts, drained);
         let written = self.write_rows().await;

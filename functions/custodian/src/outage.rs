@@ -57,7 +57,7 @@ enum Next {
 }
 
 impl Custodian {
-    /// Looks after one consumer; answers its outage, if there is one now.
+    /// Looks after one consumer, by the marks that its workers left; answers its outage, if there is one now.
     ///
     /// # Errors
     /// Bad luck of any kind; the next run goes on.
@@ -66,19 +66,19 @@ impl Custodian {
         now: TimestampMs,
         chance: f64,
         consumer: Target,
+        marks: &[Mark],
     ) -> Result<Option<PortErrorKind>, PortError> {
-        let marks = self.marks(consumer).await?;
         let mut kept = Kept::<Outage>::read(self.objects.as_ref(), open_outage_key(&self.region, consumer)).await?;
         let Some(mut outage) = kept.value.clone() else {
-            let Some(failure) = tripping(&marks, now) else { return Ok(None) };
+            let Some(failure) = tripping(marks, now) else { return Ok(None) };
             let outage = self.begin(now, chance, consumer, failure);
             kept.replace(self.objects.as_ref(), outage.clone()).await?;
             self.follow(consumer, outage.step).await?;
             self.keep_row(now, consumer, &outage, None).await?;
             return Ok(Some(outage.cause));
         };
-        outage.count(&marks);
-        match outage.next(&marks, now, chance) {
+        outage.count(marks);
+        match outage.next(marks, now, chance) {
             Next::Stays => {}
             Next::Becomes(step) => {
                 outage.step = step;
@@ -96,7 +96,10 @@ impl Custodian {
         Ok(Some(outage.cause))
     }
 
-    /// The marks that the consumer's workers left.
+    /// The marks that a consumer's workers left.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
     pub(crate) async fn marks(&self, consumer: Target) -> Result<Vec<Mark>, PortError> {
         let keys = self.objects.list(&marks_prefix(&self.region, consumer), None, MARKS_MAX).await?;
         let mut marks = Vec::new();

@@ -27,8 +27,8 @@ pub struct KmsKeys {
     signing: Signing,
 }
 
-/// The key store of a function: it wraps data keys, and has nothing to sign with and so no public keys. A type of its own,
-/// since what makes signing keys would be a tenth of a function's bytes.
+/// The key store of a function: it wraps data keys, and has nothing to sign with and so no public keys. A type of its own, so that
+/// no function carries what makes signing keys.
 pub struct SealingKeys(Sealing);
 
 impl KmsKeys {
