@@ -61,8 +61,7 @@ impl Custodian {
         let known = kept.value.clone().unwrap_or_default();
         let mut backlog = known.clone();
         let kept_for = if known.raised { STREAM_RETENTION_MAX } else { self.retention };
-        let kept_ms = i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX);
-        let oldest_kept = now.plus_ms(kept_ms.saturating_neg());
+        let oldest_kept = now.minus(kept_for);
         for (consumer, marks) in marked {
             let since = backlog.of_mut(*consumer);
             *since = self
@@ -70,9 +69,8 @@ impl Custodian {
                 .await?
                 .map(|found| since.unwrap_or(found).min(found));
         }
-        let age_max_ms = i64::try_from(BACKLOG_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
         backlog.raised = match backlog.oldest() {
-            Some(oldest) => backlog.raised || oldest.plus_ms(age_max_ms) <= now,
+            Some(oldest) => backlog.raised || oldest.plus(BACKLOG_AGE_MAX) <= now,
             None => backlog.raised && self.is_replaying().await?,
         };
         facts.retention_raised = backlog.raised.into();
@@ -115,10 +113,9 @@ impl Custodian {
 /// `oldest_kept` is the arrival of the oldest record that the stream keeps now: of what a mark from before then lacks, nothing is
 /// left.
 fn behind_since(mark: &Mark, oldest_kept: TimestampMs) -> Option<TimestampMs> {
-    let lag_min_ms = i64::try_from(BACKLOG_LAG_MIN.as_millis()).unwrap_or(i64::MAX);
     match (&mark.failure, mark.through) {
         (Some(failure), through) => Some(through.unwrap_or(failure.since).min(failure.since)),
-        (None, Some(through)) if through.plus_ms(lag_min_ms) < mark.at && mark.at > oldest_kept => Some(through),
+        (None, Some(through)) if through.plus(BACKLOG_LAG_MIN) < mark.at && mark.at > oldest_kept => Some(through),
         (None, _) => None,
     }
 }

@@ -140,7 +140,6 @@ impl Custodian {
 
 /// What says that the store is out.
 fn tripping(marks: &[Mark], now: TimestampMs) -> Option<&Failure> {
-    let age_max_ms = i64::try_from(OUTAGE_MARK_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
     let trips = |failure: &&Failure| {
         let enough = match failure.kind {
             PortErrorKind::Denied => 1,
@@ -148,7 +147,7 @@ fn tripping(marks: &[Mark], now: TimestampMs) -> Option<&Failure> {
             // Our own mistakes: a pause mends none of them.
             PortErrorKind::NotFound | PortErrorKind::Conflict | PortErrorKind::Invalid => u64::MAX,
         };
-        failure.batches >= enough && failure.last.plus_ms(age_max_ms) >= now
+        failure.batches >= enough && failure.last.plus(OUTAGE_MARK_AGE_MAX) >= now
     };
     marks.iter().filter_map(|mark| mark.failure.as_ref()).filter(trips).min_by_key(|failure| failure.since)
 }
@@ -175,10 +174,9 @@ impl Outage {
             return Next::Becomes(Step::PausedUntil(now.plus_ms(delay_ms(self.probes, chance))));
         }
         let handled = marks.iter().filter(|mark| mark.failure.is_none() && mark.at > since).map(|mark| mark.at).min();
-        let idle_ms = i64::try_from(PROBE_IDLE_MAX.as_millis()).unwrap_or(i64::MAX);
         match handled {
             Some(at) => Next::Ends(at),
-            None if since.plus_ms(idle_ms) <= now => Next::Ends(now),
+            None if since.plus(PROBE_IDLE_MAX) <= now => Next::Ends(now),
             None => Next::Stays,
         }
     }

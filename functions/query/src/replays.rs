@@ -78,10 +78,9 @@ pub(crate) async fn start(query: &Query, now: TimestampMs, caller: &Caller, body
 async fn read(query: &Query, now: TimestampMs, caller: &Caller, body: &Bytes) -> Result<Request, Failure> {
     let body = since_outage(query, json_body(body)?).await?;
     let mode = body.mode.unwrap_or(Mode::Apply);
-    let settle_ms = i64::try_from(AUDIT_SETTLE.as_millis()).unwrap_or(i64::MAX);
     // Who names reports has receipts of them, and does not mean what may still be on its way.
     let settles = mode.names() && body.ids.is_empty();
-    let latest = if settles { now.plus_ms(settle_ms.saturating_neg()) } else { now };
+    let latest = if settles { now.minus(AUDIT_SETTLE) } else { now };
     let mut targets = body.targets.unwrap_or_else(|| Target::ALL.to_vec());
     targets.sort_unstable();
     targets.dedup();

@@ -33,8 +33,7 @@ pub async fn audit_daily(replays: &Replays, now: TimestampMs) -> Result<Option<R
         if kept.as_ref().is_some_and(|kept| kept.value.at >= today) {
             continue;
         }
-        let kept_ms = i64::try_from(stream.retention().await?.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.plus_ms(kept_ms.saturating_neg());
+        let oldest = now.minus(stream.retention().await?);
         let yesterday = today.plus_ms(-1).day().start();
         let from = yesterday.max(oldest);
         if from >= today {
@@ -70,9 +69,8 @@ fn audit(region: &Region, from: TimestampMs, to: TimestampMs) -> Request {
 /// Bad luck of any kind.
 pub async fn has_turn(replays: &Replays, now: TimestampMs, chore: &str, interval: Duration) -> Result<bool, PortError> {
     let key = format!("chores/{chore}.json");
-    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
     let kept = Kept::<Done>::read(replays.objects.as_ref(), key.clone()).await?;
-    if kept.as_ref().is_some_and(|kept| kept.value.at.plus_ms(interval_ms) > now) {
+    if kept.as_ref().is_some_and(|kept| kept.value.at.plus(interval) > now) {
         return Ok(false);
     }
     match record(replays, key, kept, now).await {

@@ -20,8 +20,7 @@ pub(crate) struct Claim {
 
 /// A lease from now on.
 pub(crate) fn lease(runner: &str, now: TimestampMs) -> Lease {
-    let length_ms = i64::try_from(REPLAY_LEASE.as_millis()).unwrap_or(i64::MAX);
-    Lease { runner: runner.to_owned(), until: now.plus_ms(length_ms) }
+    Lease { runner: runner.to_owned(), until: now.plus(REPLAY_LEASE) }
 }
 
 /// Takes a shard of a running replay whose turn it is and on which nobody works; none if there is none. Ends replays of
@@ -114,8 +113,7 @@ pub(crate) async fn end(
 async fn forget_unstarted(replays: &Replays, now: TimestampMs, marker: &str) -> Result<(), PortError> {
     let Some(object) = replays.objects.get(marker).await? else { return Ok(()) };
     let set_at = std::str::from_utf8(&object.bytes).ok().and_then(|text| text.parse().ok()).map(TimestampMs);
-    let length_ms = i64::try_from(REPLAY_LEASE.as_millis()).unwrap_or(i64::MAX);
-    if set_at.is_some_and(|at| at.plus_ms(length_ms) <= now) {
+    if set_at.is_some_and(|at| at.plus(REPLAY_LEASE) <= now) {
         replays.objects.delete(marker).await?;
     }
     Ok(())

@@ -75,8 +75,7 @@ impl<H: AsyncFn() -> Result<(), PortError>> Rounds<H> {
     ) -> RoundFacts {
         let mut facts = RoundFacts::default();
         self.do_chores(clock(), &mut facts).await;
-        let margin_ms = i64::try_from(REPLAY_HANDOVER.as_millis()).unwrap_or(i64::MAX);
-        let ends = until.plus_ms(margin_ms.saturating_neg());
+        let ends = until.minus(REPLAY_HANDOVER);
         let round = Round { replays: &self.replays, telemetry, clock, ends, busy: Cell::new(0) };
         let name: u64 = rand::random();
         let left = join_all((0..LAMBDA_REPLAY_RUNNERS).map(|number| round.work(format!("{name:016x}-{number}")))).await;
@@ -138,7 +137,7 @@ impl<C: Fn() -> TimestampMs> Round<'_, C> {
                 }
                 Err(error) => {
                     self.telemetry.emit(now, &RoundFacts { errors: vec![error.to_string()], ..RoundFacts::default() });
-                    Next::At(now.plus_ms(i64::try_from(REPLAY_POLL_INTERVAL.as_millis()).unwrap_or(i64::MAX)))
+                    Next::At(now.plus(REPLAY_POLL_INTERVAL))
                 }
             };
             self.note(&mut has_work, next != Next::Idle);

@@ -76,8 +76,7 @@ async fn check_age(replays: &Replays, now: TimestampMs, request: &Request) -> Re
         if !request.regions.is_empty() && !request.regions.contains(region) {
             continue;
         }
-        let kept_ms = i64::try_from(stream.retention().await?.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.plus_ms(kept_ms.saturating_neg());
+        let oldest = now.minus(stream.retention().await?);
         if request.from < oldest {
             let from = request.from;
             return refuse(format!("the stream of {region} holds records from {oldest} on; from is {from}"));

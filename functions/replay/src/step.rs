@@ -104,8 +104,7 @@ async fn read(
 ) -> Result<Option<Page>, PortError> {
     let (part, state) = (&claim.part, &mut claim.state.value);
     let opened = replays.reader(&replay.id, &part.region).await?;
-    let kept_ms = i64::try_from(opened.retention.as_millis()).unwrap_or(i64::MAX);
-    note_gap(state, replay, now.plus_ms(kept_ms.saturating_neg()));
+    note_gap(state, replay, now.minus(opened.retention));
     let records_max = replays.batch_records.clamp(1, BATCH_RECORDS_MAX).min(paced_records(replay));
     match opened.reader.read(&part.shard, &state.position, records_max).await {
         Ok(page) => Ok(Some(whole_batch(page))),
@@ -234,10 +233,8 @@ fn pass_page(state: &mut ShardState, now: TimestampMs, request: &Request, page: 
     state.failures = 0;
     state.error = None;
     state.behind_ms = page.behind_ms;
-    let slack_ms = i64::try_from(REPLAY_ARRIVAL_SLACK.as_millis()).unwrap_or(i64::MAX);
-    let settle_ms = i64::try_from(REPLAY_SETTLE.as_millis()).unwrap_or(i64::MAX);
-    let is_past_end = page.records.iter().any(|record| record.arrived_at >= request.to.plus_ms(slack_ms));
-    let has_caught_up = page.behind_ms == 0 && now >= request.to.plus_ms(settle_ms);
+    let is_past_end = page.records.iter().any(|record| record.arrived_at >= request.to.plus(REPLAY_ARRIVAL_SLACK));
+    let has_caught_up = page.behind_ms == 0 && now >= request.to.plus(REPLAY_SETTLE);
     match &page.next {
         Some(next) if !is_past_end && !has_caught_up => state.position = next.clone(),
         _ => state.finished = true,
@@ -247,10 +244,9 @@ fn pass_page(state: &mut ShardState, now: TimestampMs, request: &Request, page: 
 /// A page, or the rest of it, is to come again, after a pause that doubles.
 fn fail(now: TimestampMs, state: &mut ShardState, error: String) {
     let doubled = REPLAY_PAUSE_MIN.saturating_mul(1 << state.failures.min(16));
-    let pause_ms = i64::try_from(doubled.min(REPLAY_PAUSE_MAX).as_millis()).unwrap_or(i64::MAX);
     state.failures = state.failures.saturating_add(1);
     state.error = Some(error);
-    state.not_before = now.plus_ms(pause_ms);
+    state.not_before = now.plus(doubled.min(REPLAY_PAUSE_MAX));
 }
 
 /// How long a shard's share of the rate takes for so many records.

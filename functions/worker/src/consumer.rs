@@ -123,8 +123,7 @@ fn next_mark(now: TimestampMs, batch: &Batch, handled: &Handled, known: Option<&
 
 fn is_due(mark: &Mark, known: Option<&Mark>) -> bool {
     let Some(known) = known else { return true };
-    let interval_ms = i64::try_from(MARK_INTERVAL.as_millis()).unwrap_or(i64::MAX);
-    mark.failure != known.failure || known.at.plus_ms(interval_ms) <= mark.at
+    mark.failure != known.failure || known.at.plus(MARK_INTERVAL) <= mark.at
 }
 
 #[cfg(test)]

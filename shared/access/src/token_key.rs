@@ -72,8 +72,7 @@ fn take_over_current(
     for (kid, key) in token_keys.iter_mut() {
         key.retired_at = if *kid == current.kid { None } else { key.retired_at.or(Some(now)) };
     }
-    let kept_ms = i64::try_from((TOKEN_LIFETIME_MAX + TOKEN_LEEWAY).as_millis()).unwrap_or(i64::MAX);
-    token_keys.retain(|_, key| key.retired_at.is_none_or(|at| at.plus_ms(kept_ms) > now));
+    token_keys.retain(|_, key| key.retired_at.is_none_or(|at| at.plus(TOKEN_LIFETIME_MAX + TOKEN_LEEWAY) > now));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::format_description::well_known::Rfc3339;
@@ -34,6 +35,18 @@ impl TimestampMs {
     #[must_use]
     pub const fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
+    }
+
+    /// This instant moved by `duration`, whole milliseconds of it, held at the end of the range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        self.plus_ms(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The same into the past.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        self.plus_ms(i64::try_from(duration.as_millis()).map_or(i64::MIN, i64::saturating_neg))
     }
 
     fn to_date_time(self) -> OffsetDateTime {

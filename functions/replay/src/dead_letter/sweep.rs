@@ -33,8 +33,7 @@ impl Sweep {
         retention: Duration,
         projects: impl Iterator<Item = &ProjectId>,
     ) -> Result<usize, PortError> {
-        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-        let before = now.plus_ms(retention_ms.saturating_neg());
+        let before = now.minus(retention);
         let mut removed = replays.ledger.expire_dead_letters(before, PAGE_ITEMS_MAX).await?;
         for project in projects {
             let filter = DeadLetterFilter { project: Some(project.clone()), ..DeadLetterFilter::default() };
