@@ -17,7 +17,7 @@ use tributary_model::{AccountId, Day, ProjectId, Region, ReportId, RetentionClas
 use crate::load::LoadArguments;
 pub(crate) use repair::{
     AuditArguments, DeadLetterCommand, LedgerCommand, LetterFilter, PartArguments, ReplayCommand, ReplayNamed,
-    ReplayStartArguments, Targets,
+    ReplayStartArguments, SettingCommand, Targets,
 };
 
 /// Collects telemetry of AWS Lambda functions and finds it again.
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Brings back what a lost ledger held.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Lists and changes page sizes and concurrency of the stores, which take effect within two minutes.
+    #[command(subcommand)]
+    Setting(SettingCommand),
     /// Sends realistic reports at a rate or as fast as they are taken, and measures the answers.
     #[command(after_help = "\
 Examples:
@@ -118,6 +121,9 @@ pub(crate) enum AwsCommand {
     /// Adds, lists and revokes keys for signed reports; rotates the key that signs tokens.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Lists and changes page sizes and concurrency of the stores, which take effect within two minutes.
+    #[command(subcommand)]
+    Setting(SettingCommand),
 }
 
 #[cfg(feature = "aws")]

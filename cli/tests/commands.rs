@@ -139,6 +139,30 @@ fn report(request_id: &str) -> Value {
 }
 
 #[test]
+fn settings_of_the_stores_are_chosen_while_it_runs_and_taken_back() {
+    let up = Up::start(&[]);
+    assert_eq!(up.say(&["setting", "set", "search.concurrency", "4"]), "search.concurrency is 4\n");
+    assert_eq!(up.say(&["setting", "set", "ledger.page_rows", "10"]), "ledger.page_rows is 10\n");
+    let complaint = up.complain(&["setting", "set", "search.concurrency", "11"]);
+    assert!(complaint.contains("search.concurrency is a whole number from 1 to 10, not 11"), "{complaint}");
+    let complaint = up.complain(&["setting", "unset", "search.speed"]);
+    assert!(
+        complaint.contains("there is no setting \"search.speed\"") && complaint.contains("setting list"),
+        "{complaint}"
+    );
+    assert_eq!(up.say(&["setting", "unset", "ledger.page_rows"]), "ledger.page_rows is 10000, the default\n");
+    let list: Value = serde_json::from_str(&up.say(&["setting", "list", "--output", "json"])).expect("JSON");
+    let changed: Vec<&Value> =
+        list["items"].as_array().expect("items").iter().filter(|item| item["value"] != item["default"]).collect();
+    assert_eq!(
+        (changed.len(), &changed[0]["name"], &changed[0]["value"]),
+        (1, &json!("search.concurrency"), &json!(4))
+    );
+    let table = up.say(&["setting", "list"]);
+    assert!(table.lines().any(|line| line.trim_start().starts_with("search.concurrency")), "{table}");
+}
+
+#[test]
 fn a_newcomer_finds_the_samples_with_every_command() {
     let up = Up::start(&["--sample"]);
     let found = up.find("", &[], 48);

@@ -1,7 +1,8 @@
 //! The event source mappings: what makes a record that kills its worker leave, and an outage of days lose nothing.
 
 use serde_json::json;
-use tributary_model::limits;
+use tributary_model::store_settings::Batches;
+use tributary_model::{StoreSettings, Target, limits};
 
 use crate::{In, Project, finds, holds};
 
@@ -33,31 +34,25 @@ fn problems(project: &Project) -> Vec<String> {
         expect("/BisectBatchOnFunctionError", json!(true));
         expect("/MaximumRecordAgeInSeconds", json!(-1));
         expect("/DestinationConfig/OnFailure/Destination", json!({"Fn::GetAtt": "FailedBatchesBucket.Arn"}));
-        expect("/BatchSize", json!({"Ref": "BatchRecords"}));
+        let consumer = if mapping.name == "WorkerSearchMapping" { Target::Search } else { Target::Ledger };
+        let Batches { records, concurrency } = StoreSettings::default().batches(consumer);
+        expect("/BatchSize", json!(records));
+        expect("/ParallelizationFactor", json!(concurrency));
         expect("/MaximumBatchingWindowInSeconds", json!({"Ref": "BatchWindowSeconds"}));
         let attempts = mapping.property("/MaximumRetryAttempts").as_u64();
         if !attempts.is_some_and(|attempts| (ATTEMPTS_MIN..=ATTEMPTS_MAX).contains(&attempts)) {
             problems.push(format!("{}: {attempts:?} attempts", mapping.name));
-        }
-        if !mapping.property("/ParallelizationFactor/Ref").is_string() {
-            problems.push(format!("{}: its parallelization must be a parameter", mapping.name));
         }
     }
     problems.extend(ranges(project));
     problems
 }
 
-/// The parameters have the ranges and the default of the local program's settings.
+/// The parameters have the ranges of the local program's settings.
 fn ranges(project: &Project) -> Vec<String> {
     let parameters = &project.region.document["Parameters"];
     let window_max = limits::BATCH_WINDOW_MAX.as_secs();
-    let expected = [
-        ("BatchRecords", "Default", limits::BATCH_RECORDS as u64),
-        ("BatchRecords", "MaxValue", limits::BATCH_RECORDS_MAX as u64),
-        ("BatchWindowSeconds", "MaxValue", window_max),
-        ("SearchParallelization", "MaxValue", limits::PARALLELIZATION_MAX as u64),
-        ("LedgerParallelization", "MaxValue", limits::PARALLELIZATION_MAX as u64),
-    ];
+    let expected = [("BatchWindowSeconds", "MaxValue", window_max)];
     let wrong = expected.iter().filter(|(name, key, value)| parameters[name][key] != *value);
     wrong.map(|(name, key, value)| format!("{name}: {key} must be {value}, as in limits.rs")).collect()
 }
@@ -85,6 +80,7 @@ fn a_mapping_that_loses_or_blocks_is_found() {
             of("MaximumRetryAttempts", json!(10_000)),
             of("DestinationConfig", json!(null)),
             of("ParallelizationFactor", json!(1)),
+            of("BatchSize", json!(1)),
             of("FunctionName", json!({"Ref": "WorkerLedger"})),
         ],
     );

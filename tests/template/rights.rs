@@ -26,12 +26,14 @@ const CALLS: &[(&str, &[&str])] = &[
     ("objects.list", &["s3:ListBucket"]),
     ("objects.delete", &["s3:DeleteObject"]),
     ("next.start", &["lambda:InvokeFunction"]),
+    ("settings.refresh", OBJECTS_GET),
     ("overflow.keep", OBJECTS_PUT),
     ("overflow.list", &["s3:ListBucket"]),
     ("overflow.read", OBJECTS_GET),
     ("overflow.forget", &["s3:DeleteObject"]),
     ("control.pause", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
     ("control.resume", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
+    ("control.set_batches", &["lambda:UpdateEventSourceMapping", "lambda:GetEventSourceMapping"]),
     ("control.state", &["lambda:GetEventSourceMapping"]),
 ];
 const READER: &[&str] = &[

@@ -241,3 +241,29 @@ pub(crate) enum LedgerCommand {
     /// What is there already is left as it is. Revoked tokens stay revoked: the directory says so, not the ledger.
     Restore,
 }
+
+/// `tributary setting`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingCommand {
+    /// Lists all settings with what they may be.
+    List {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Chooses a value.
+    #[command(after_help = "\
+Examples:
+  tributary setting set search.concurrency 4      four batches of a shard at once
+  tributary setting set search.page_bytes 1000000 smaller bulk requests, for a cluster of small nodes")]
+    Set {
+        /// The setting's name.
+        name: String,
+        /// The value, a whole number.
+        value: usize,
+    },
+    /// Goes back to the default.
+    Unset {
+        /// The setting's name.
+        name: String,
+    },
+}

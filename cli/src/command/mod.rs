@@ -12,6 +12,7 @@ mod load;
 mod project;
 mod query;
 mod replay;
+mod setting;
 mod show;
 mod token;
 mod up;
@@ -35,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(command) => token::run(&folder.open(clock::now()).await?, &output, command).await,
         Command::Project(command) => project::run(&folder.open(clock::now()).await?, &output, command).await,
         Command::Key(command) => key::run(&folder.open(clock::now()).await?, &output, command).await,
+        Command::Setting(command) => setting::run(&*folder.open(clock::now()).await?.objects, &output, command).await,
         #[cfg(feature = "aws")]
         Command::Aws(command) => aws::run(&output, command).await,
         Command::Query(arguments) => query::run(&folder, &output, arguments).await,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use tributary_config::{ConsumerSettings, FunctionName, LocalSettings};
+use tributary_config::{FunctionName, LocalSettings};
 use tributary_custodian::Custodian;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
@@ -57,10 +57,13 @@ impl Consumers {
             let keys = Arc::clone(&opened.stores.keys) as Arc<dyn Keys>;
             let (ledger, region) = (Arc::clone(&ledger), config.region.clone());
             let worker = Worker { target: sink, objects, keys, ledger, region };
-            let driven = Driven { consumer: Consumer::new(worker), telemetry: Arc::clone(telemetry) };
+            let driven = Driven {
+                consumer: Consumer::new(worker, Arc::clone(&opened.settings)),
+                telemetry: Arc::clone(telemetry),
+            };
             let news = opened.own_stream.as_ref().map(|stream| stream.durable());
             let feed = Feed { stream: Arc::clone(&opened.stream), news };
-            (target, Poller::start(feed, Arc::new(driven), &control, target, poller_settings(config, target)))
+            (target, Poller::start(feed, Arc::new(driven), &control, target, poller_settings(opened, config, target)))
         };
         let pollers = Target::ALL.map(start);
         Ok(Self { running: Some(Arc::new(Running { control, pollers })) })
@@ -79,6 +82,7 @@ impl Consumers {
             overflow: opened.overflow(),
             ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,
             control: Arc::clone(&running.control) as Arc<dyn Control>,
+            settings: Arc::clone(&opened.settings),
         })
     }
 
@@ -117,9 +121,9 @@ impl Consumers {
     }
 }
 
-fn poller_settings(config: &LocalSettings, target: Target) -> PollerSettings {
-    let ConsumerSettings { batch_records, batch_window, parallelization } = config.consumer(target);
-    PollerSettings { batch_records, window: batch_window, parallelization, ..PollerSettings::default() }
+fn poller_settings(opened: &Opened, config: &LocalSettings, target: Target) -> PollerSettings {
+    let batches = opened.settings.current().batches(target);
+    PollerSettings { batches, window: config.batch_window(target), ..PollerSettings::default() }
 }
 
 /// A consumer with a clock and a log.

@@ -18,7 +18,7 @@ use tributary_embedded::search::{SearchSettings, TantivySearch};
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::ProjectId;
 use tributary_model::directory::OBJECT_KEY;
-use tributary_ports::{Keys, Ledger, Objects, Overflow, Search, Stream};
+use tributary_ports::{Keys, Ledger, LiveSettings, Objects, Overflow, Search, Stream};
 use tributary_query::Query;
 use tributary_replay::Replays;
 use tributary_telemetry::Telemetry;
@@ -175,6 +175,7 @@ struct Opened {
     own_stream: Option<Arc<FileStream>>,
     stream: Arc<dyn Stream>,
     search: Option<Arc<TantivySearch>>,
+    settings: Arc<LiveSettings>,
 }
 
 impl Opened {
@@ -193,12 +194,14 @@ impl Opened {
                 (Some(Arc::clone(&own)), own as Arc<dyn Stream>)
             }
         };
+        let live = Arc::<LiveSettings>::default();
+        live.refresh(&*stores.objects, now).await.context("settings of the stores")?;
         let only = &settings.config.only;
         let searches = only.iter().any(|function| *function != FunctionName::Collector);
         let search_settings = SearchSettings { commit_interval: settings.config.search_commit_interval };
         let search = searches.then(|| TantivySearch::open(&folder.path("search"), search_settings));
         let search = search.transpose().context("search")?.map(Arc::new);
-        Ok(Self { stores, token, directories, own_stream, stream, search })
+        Ok(Self { stores, token, directories, own_stream, stream, search, settings: live })
     }
 
     fn collector(&self, config: &LocalSettings) -> Option<Collector> {

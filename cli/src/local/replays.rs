@@ -33,7 +33,7 @@ pub(super) fn replays(opened: &Opened, config: &LocalSettings) -> Option<Arc<Rep
         objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
         keys: Arc::clone(&opened.stores.keys) as Arc<dyn Keys>,
         overflows: vec![opened.overflow()],
-        batch_records: config.replay_batch_records,
+        settings: Arc::clone(&opened.settings),
     }))
 }
 

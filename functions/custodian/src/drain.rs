@@ -20,7 +20,7 @@ impl Custodian {
     pub(crate) async fn drain(&self, facts: &mut CustodianFacts) -> Result<(), PortError> {
         let mut after: Option<String> = None;
         while facts.drained < DRAIN_RECORDS_MAX {
-            let keys = self.overflow.list(after.as_deref()).await?;
+            let keys = self.overflow.list(after.as_deref(), self.settings.current().objects_concurrency).await?;
             let Some(last) = keys.last().cloned() else { return Ok(()) };
             facts.drained += self.drain_page(&keys, facts).await?;
             after = Some(last);

@@ -1,6 +1,7 @@
 //! The custodian: on a schedule, in every region, what nobody else has the time for.
 //!
 //! ```text
+//! settings   the chosen batches -> the consumers
 //! outages    marks of the consumers -> pause, probe, resume        one consumer after the other
 //! retention  a consumer days behind -> the stream keeps longer     until all have caught up
 //! overflow   oldest objects -> stream.append -> delete
@@ -30,7 +31,7 @@ use std::time::Duration;
 use tributary_access::copy_directory;
 use tributary_model::{Region, Target, TimestampMs};
 use tributary_ports::stream::OperatedStream;
-use tributary_ports::{Control, Ledger, Objects, Overflow, Search};
+use tributary_ports::{Control, Ledger, LiveSettings, Objects, Overflow, Search};
 use tributary_telemetry::CustodianFacts;
 
 pub use outage::{Outage, Step};
@@ -53,16 +54,21 @@ pub struct Custodian {
     pub overflow: Overflow,
     /// Takes the outages' rows.
     pub ledger: Arc<dyn Ledger>,
-    /// Pauses and resumes the consumers.
+    /// Pauses and resumes the consumers, and says how they are given their batches.
     pub control: Arc<dyn Control>,
+    /// Page sizes and concurrency of the stores.
+    pub settings: Arc<LiveSettings>,
 }
 
 impl Custodian {
     /// Does what is due. `chance`, 0 to 1, spreads the probes of many custodians.
     pub async fn handle(&self, now: TimestampMs, chance: f64) -> CustodianFacts {
         let mut facts = CustodianFacts::of(&self.region);
+        note(&mut facts, self.settings.refresh(self.objects.as_ref(), now).await);
         let mut marked = Vec::new();
         for consumer in Target::ALL {
+            let batches = self.settings.current().batches(consumer);
+            note(&mut facts, self.control.set_batches(consumer, batches).await);
             let marks = self.marks(consumer).await;
             let Some(marks) = note(&mut facts, marks) else { continue };
             let looked = self.look_after(now, chance, consumer, &marks).await;

@@ -36,6 +36,7 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
         objects: bucket(&settings.objects),
         copy: Some(bucket(&settings.copy)),
         search: Arc::new(OpenSearch::new(&settings.opensearch_url, &sdk)?),
+        settings: Arc::default(),
         overflow: Overflow {
             objects: bucket(overflow),
             keys: KmsKeys::sealing(&sdk, overflow.key.region.as_str(), &overflow.key.text),

@@ -17,6 +17,7 @@ use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::directory::OBJECT_KEY;
 use tributary_model::limits::{STREAM_RETENTION, STREAM_RETENTION_MAX};
 use tributary_model::outages::open_outage_key;
+use tributary_model::store_settings::{Batches, SETTINGS_KEY, Setting};
 use tributary_model::{
     AccountId, Day, Directory, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target,
     TimestampMs, TokenId, Version, overflow,
@@ -24,6 +25,7 @@ use tributary_model::{
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::Condition;
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
+use tributary_ports::settings::{choose, chosen};
 use tributary_ports::stream::{Batch, OperatedStream, Position, SequenceNumber, ShardId, StreamRecord};
 use tributary_ports::{
     ConsumerState, Control, Ledger, Objects, Overflow, PortError, PortErrorKind, Search, Stream, Upserted,
@@ -102,7 +104,7 @@ impl World {
         Self {
             stream: FileStream::open(&path("stream"), settings).expect("a stream"),
             control: FileControl::open(&path("consumers")).expect("control"),
-            consumer: Consumer::new(worker),
+            consumer: Consumer::new(worker, Arc::default()),
             search,
             objects,
             ledger,
@@ -126,6 +128,7 @@ impl World {
             overflow: self.overflow(),
             ledger: self.ledger.clone(),
             control: self.control.clone(),
+            settings: Arc::default(),
         }
     }
 
@@ -390,4 +393,82 @@ async fn the_copy_of_the_directory_follows_and_holds_up_nothing() {
     let object = copy.get(OBJECT_KEY).await.expect("read").expect("a copy");
     let copied: Directory = serde_json::from_slice(&object.bytes).expect("JSON");
     assert_eq!(copied, directory);
+}
+
+/// A control that keeps what it is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<(Target, Batches)>>);
+
+#[async_trait]
+impl Control for Told {
+    async fn pause(&self, _: Target) -> Result<(), PortError> {
+        unreachable!("no store is out")
+    }
+
+    async fn resume(&self, _: Target) -> Result<(), PortError> {
+        unreachable!("no store is out")
+    }
+
+    async fn state(&self, _: Target) -> Result<ConsumerState, PortError> {
+        Ok(ConsumerState::Running)
+    }
+
+    async fn set_batches(&self, consumer: Target, batches: Batches) -> Result<(), PortError> {
+        self.0.lock().expect("no panic").push((consumer, batches));
+        Ok(())
+    }
+}
+
+fn setting(name: &str) -> &'static Setting {
+    Setting::named(name).expect(name)
+}
+
+#[tokio::test]
+async fn the_consumers_are_told_what_was_chosen_within_a_minute() {
+    let (world, told) = (World::new(), Arc::<Told>::default());
+    let custodian = Custodian { control: told.clone(), ..world.custodian() };
+    let mut expected = Vec::new();
+    for (at_ms, value, search) in [(0, Some(4), 4), (1, Some(5), 4), (60_000, None, 5), (120_000, None, 2)] {
+        if at_ms < 2 || at_ms == 120_000 {
+            choose(&*world.objects, setting("search.concurrency"), value).await.expect("chosen");
+        }
+        assert_eq!(custodian.handle(NOW.plus_ms(at_ms), CHANCE).await.errors, Vec::<String>::new());
+        expected.push((Target::Search, Batches { records: 500, concurrency: search }));
+        expected.push((Target::Ledger, Batches { records: 500, concurrency: 1 }));
+    }
+    assert_eq!(*told.0.lock().expect("no panic"), expected);
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_told_and_change_nothing() {
+    let (world, told) = (World::new(), Arc::<Told>::default());
+    let custodian = Custodian { control: told.clone(), ..world.custodian() };
+    choose(&*world.objects, setting("ledger.concurrency"), Some(3)).await.expect("chosen");
+    custodian.handle(NOW, CHANCE).await;
+    let broken = world.objects.put(SETTINGS_KEY, Bytes::from_static(b"{"), Condition::Always).await;
+    broken.expect("written");
+    let errors = custodian.handle(NOW.plus_ms(60_000), CHANCE).await.errors;
+    assert!(errors.len() == 1 && errors[0].contains(SETTINGS_KEY), "{errors:?}");
+    let told = told.0.lock().expect("no panic").pop();
+    assert_eq!(told, Some((Target::Ledger, Batches { records: 500, concurrency: 3 })));
+}
+
+#[tokio::test]
+async fn settings_chosen_at_the_same_time_are_all_kept_and_one_out_of_range_is_refused() {
+    let world = World::new();
+    let objects: &dyn Objects = &*world.objects;
+    let (one, two, three) = tokio::join!(
+        choose(objects, setting("search.page_bytes"), Some(100_000)),
+        choose(objects, setting("ledger.page_rows"), Some(10)),
+        choose(objects, setting("stream.page_records"), Some(1000)),
+    );
+    for written in [one, two, three] {
+        written.expect("chosen");
+    }
+    let refused = choose(objects, setting("ledger.page_rows"), Some(10_001)).await.expect_err("out of range");
+    assert_eq!(refused.kind, PortErrorKind::Invalid);
+    assert!(refused.to_string().contains("ledger.page_rows is a whole number from 1 to 10000, not 10001"), "{refused}");
+    let kept = chosen(objects).await.expect("settings");
+    let expected = [("ledger.page_rows", 10), ("search.page_bytes", 100_000), ("stream.page_records", 1000)];
+    assert_eq!(kept, expected.map(|(name, value)| (name.to_owned(), value)).into());
 }

@@ -13,7 +13,6 @@ use tributary_aws::stream::KinesisStream;
 use tributary_aws::{directory, sdk};
 use tributary_config::{Arn, QuerySettings, environment};
 use tributary_lambda::{Error, Invoked};
-use tributary_model::limits::REPLAY_BATCH_RECORDS;
 use tributary_ports::stream::OperatedStream;
 use tributary_query::{Query, handle};
 use tributary_replay::{Readers, Replays};
@@ -42,7 +41,7 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
         objects: S3Objects::new(&sdk, key_region, &bucket.name, key),
         keys: KmsKeys::sealing(&sdk, key_region, key),
         overflows: vec![], // they are the regions' own
-        batch_records: REPLAY_BATCH_RECORDS,
+        settings: Arc::default(),
     };
     let authority = Arc::new(Authority::new(DirectoryCache::new(directories, &directory_key)));
     let query = Query::new(authority, replays, settings.operators);

@@ -46,7 +46,7 @@ use std::sync::Arc;
 use tributary_model::{Region, Target};
 use tributary_ports::overflow::Overflow;
 use tributary_ports::stream::OperatedStream;
-use tributary_ports::{Keys, Ledger, Objects, Search};
+use tributary_ports::{Keys, Ledger, LiveSettings, Objects, Search};
 use tributary_worker::{Sink, Worker};
 
 pub use chores::{audit_daily, has_turn};
@@ -80,8 +80,8 @@ pub struct Replays {
     pub keys: Arc<dyn Keys>,
     /// What was acknowledged and is not in a stream yet, of each region; none where they can't be reached.
     pub overflows: Vec<Overflow>,
-    /// Records that are applied at once at most.
-    pub batch_records: usize,
+    /// Page sizes and concurrency of the stores, as they were chosen last.
+    pub settings: Arc<LiveSettings>,
 }
 
 impl Replays {

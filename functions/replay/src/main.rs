@@ -18,9 +18,8 @@ use tributary_aws::stream::KinesisStream;
 use tributary_config::{ReplaySettings, environment};
 use tributary_lambda::{Error, Invoked};
 use tributary_model::directory::OBJECT_KEY;
-use tributary_model::limits::REPLAY_BATCH_RECORDS;
-use tributary_ports::Overflow;
 use tributary_ports::stream::OperatedStream;
+use tributary_ports::{LiveSettings, Overflow};
 use tributary_replay::{Readers, Replays};
 use tributary_telemetry::Telemetry;
 
@@ -32,6 +31,7 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
     let settings = ReplaySettings::read(environment)?;
     let telemetry = Telemetry::new(settings.log, Box::new(io::stdout())).with_embedded_metrics();
     let sdk = sdk::function_config(settings.region.as_str());
+    let live = Arc::<LiveSettings>::default();
     let (core, own, rds) = (&settings.objects, &settings.overflow, &settings.ledger);
     let objects = S3Objects::new(&sdk, core.key.region.as_str(), &core.name, &core.key.text);
     let overflow = Overflow {
@@ -43,12 +43,12 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
     let replays = Replays {
         streams: BTreeMap::from([(settings.region, stream)]),
         readers: Readers::default(),
-        search: Arc::new(OpenSearch::new(&settings.opensearch_url, &sdk)?),
-        ledger: RdsLedger::new(&sdk, &rds.cluster.text, &rds.secret.text, &rds.database),
+        search: Arc::new(OpenSearch::new(&settings.opensearch_url, &sdk)?.with_settings(live.clone())),
+        ledger: RdsLedger::with_settings(&sdk, &rds.cluster.text, &rds.secret.text, &rds.database, live.clone()),
         keys: KmsKeys::sealing(&sdk, core.key.region.as_str(), &core.key.text),
         objects,
         overflows: vec![overflow],
-        batch_records: REPLAY_BATCH_RECORDS,
+        settings: live,
     };
     let next = Invocation::of(&sdk, &environment("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
     Ok(async move {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tributary_model::ReportId;
-use tributary_model::limits::AUDIT_OVERFLOW_MAX;
+use tributary_model::limits::{AUDIT_OVERFLOW_MAX, OBJECTS_PAGE_MAX};
 use tributary_model::overflow::report_id;
 use tributary_ports::PortError;
 
@@ -19,7 +19,7 @@ pub(crate) async fn waiting(replays: &Replays) -> Result<BTreeSet<ReportId>, Por
     for overflow in &replays.overflows {
         let mut after: Option<String> = None;
         while found.len() < AUDIT_OVERFLOW_MAX {
-            let keys = overflow.list(after.as_deref()).await?;
+            let keys = overflow.list(after.as_deref(), OBJECTS_PAGE_MAX).await?;
             found.extend(keys.iter().filter_map(|key| report_id(key)));
             match keys.into_iter().next_back() {
                 Some(last) => after = Some(last),

@@ -9,9 +9,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tributary_access::DirectoryCache;
-use tributary_model::limits::{
-    DEAD_LETTER_SWEEP_INTERVAL, LAMBDA_REPLAY_RUNNERS, REPLAY_HANDOVER, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL,
-};
+use tributary_model::limits::{DEAD_LETTER_SWEEP_INTERVAL, REPLAY_HANDOVER, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL};
 use tributary_model::{Level, TimestampMs};
 use tributary_ports::PortError;
 use tributary_replay::{Next, Replays, Runner, Stepped, Sweep, audit_daily, has_turn};
@@ -74,11 +72,15 @@ impl<H: AsyncFn() -> Result<(), PortError>> Rounds<H> {
         until: TimestampMs,
     ) -> RoundFacts {
         let mut facts = RoundFacts::default();
+        if let Err(error) = self.replays.settings.refresh(self.replays.objects.as_ref(), clock()).await {
+            facts.errors.push(error.to_string());
+        }
         self.do_chores(clock(), &mut facts).await;
         let ends = until.minus(REPLAY_HANDOVER);
         let round = Round { replays: &self.replays, telemetry, clock, ends, busy: Cell::new(0) };
         let name: u64 = rand::random();
-        let left = join_all((0..LAMBDA_REPLAY_RUNNERS).map(|number| round.work(format!("{name:016x}-{number}")))).await;
+        let runners = self.replays.settings.current().stream_concurrency;
+        let left = join_all((0..runners).map(|number| round.work(format!("{name:016x}-{number}")))).await;
         self.replays.readers.close();
         if left.contains(&true) {
             match (self.hand_over)().await {
@@ -127,6 +129,8 @@ impl<C: Fn() -> TimestampMs> Round<'_, C> {
                 let _ = runner.stop(self.replays).await;
                 return has_work;
             }
+            // What can't be read is told at the beginning of each round; the settings stay as they were.
+            let _ = self.replays.settings.refresh(self.replays.objects.as_ref(), now).await;
             let stepped = runner.step(self.replays, now).await;
             let next = match stepped {
                 Ok(Stepped { next, facts }) => {

@@ -1,8 +1,7 @@
 //! One page of one shard: read, handle, and a checkpoint that passes what was handled.
 
 use tributary_model::limits::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, REPLAY_ARRIVAL_SLACK, REPLAY_PACE_MAX, REPLAY_PAUSE_MAX, REPLAY_PAUSE_MIN,
-    REPLAY_SETTLE,
+    BATCH_BYTES_MAX, REPLAY_ARRIVAL_SLACK, REPLAY_PACE_MAX, REPLAY_PAUSE_MAX, REPLAY_PAUSE_MIN, REPLAY_SETTLE,
 };
 use tributary_model::outages::open_outage_key;
 use tributary_model::{Outcome, TimestampMs};
@@ -105,7 +104,7 @@ async fn read(
     let (part, state) = (&claim.part, &mut claim.state.value);
     let opened = replays.reader(&replay.id, &part.region).await?;
     note_gap(state, replay, now.minus(opened.retention));
-    let records_max = replays.batch_records.clamp(1, BATCH_RECORDS_MAX).min(paced_records(replay));
+    let records_max = replays.settings.current().stream_page_records.min(paced_records(replay));
     match opened.reader.read(&part.shard, &state.position, records_max).await {
         Ok(page) => Ok(Some(whole_batch(page))),
         Err(error) => {

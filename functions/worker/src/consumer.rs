@@ -5,15 +5,15 @@
 //! worker may write the mark of one shard, one after the other: the later one counts.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tributary_model::limits::{MARK_INTERVAL, MARKED_SHARDS_MAX};
 use tributary_model::{Region, Target, TimestampMs};
-use tributary_ports::PortErrorKind;
 use tributary_ports::objects::Condition;
 use tributary_ports::stream::{Batch, ShardId};
+use tributary_ports::{LiveSettings, PortErrorKind};
 
 use crate::{Handled, Worker};
 
@@ -60,18 +60,21 @@ pub fn mark_key(region: &Region, consumer: Target, shard: &ShardId) -> String {
 /// The worker of the stream's consumer. (A replay calls [`Worker::handle`]: it leaves no marks.)
 pub struct Consumer {
     worker: Worker,
+    settings: Arc<LiveSettings>,
     marks: Mutex<HashMap<ShardId, Mark>>,
 }
 
 impl Consumer {
-    /// A consumer that knows no mark yet.
+    /// A consumer that knows no mark yet, and keeps the settings of its process's stores fresh.
     #[must_use]
-    pub fn new(worker: Worker) -> Self {
-        Self { worker, marks: Mutex::default() }
+    pub fn new(worker: Worker, settings: Arc<LiveSettings>) -> Self {
+        Self { worker, settings, marks: Mutex::default() }
     }
 
     /// Brings the records of a batch into the store, as [`Worker::handle`] does, and marks it.
     pub async fn handle(&self, now: TimestampMs, batch: &Batch) -> Handled {
+        // What can't be read is the custodian's to tell; the settings stay as they were.
+        let _ = self.settings.refresh(self.worker.objects.as_ref(), now).await;
         let handled = self.worker.handle(now, batch).await;
         let known = self.known(&batch.shard).await;
         let mark = next_mark(now, batch, &handled, known.as_ref());
@@ -141,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn a_failing_store_is_marked_until_a_batch_is_handled() {
         let world = World::default();
-        let consumer = Consumer::new(world.worker(Target::Search));
+        let consumer = Consumer::new(world.worker(Target::Search), Arc::default());
         let batch = batch(&[record("a", 5), record("b", 5)]);
         let unavailable = Fault::Fails(PortErrorKind::Unavailable);
         world.search.upserts_fail(&[unavailable, Fault::Fails(PortErrorKind::Denied)]);
@@ -161,18 +164,18 @@ mod tests {
         let batch = batch(&[record("a", 5)]);
         world.search.upserts_fail(&[Fault::Fails(PortErrorKind::Throttled), Fault::Fails(PortErrorKind::Throttled)]);
         for instance in 0..2 {
-            Consumer::new(world.worker(Target::Search)).handle(NOW.plus_ms(instance), &batch).await;
+            Consumer::new(world.worker(Target::Search), Arc::default()).handle(NOW.plus_ms(instance), &batch).await;
         }
         let failure = mark(&world).await.failure.expect("a failure");
         assert_eq!((failure.since, failure.batches), (NOW, 2));
-        Consumer::new(world.worker(Target::Search)).handle(NOW.plus_ms(2), &batch).await;
+        Consumer::new(world.worker(Target::Search), Arc::default()).handle(NOW.plus_ms(2), &batch).await;
         assert_eq!(mark(&world).await.failure, None);
     }
 
     #[tokio::test]
     async fn a_healthy_consumer_leaves_a_mark_now_and_then() {
         let world = World::default();
-        let consumer = Consumer::new(world.worker(Target::Search));
+        let consumer = Consumer::new(world.worker(Target::Search), Arc::default());
         let batch = batch(&[record("a", 5)]);
         let interval_ms = i64::try_from(MARK_INTERVAL.as_millis()).expect("small");
         for (later_ms, marked_ms) in [(0, 0), (interval_ms - 1, 0), (interval_ms, interval_ms)] {
@@ -185,7 +188,7 @@ mod tests {
     async fn a_mark_that_cannot_be_left_costs_nothing_else() {
         let world = World::default();
         world.shelf.puts_fail(&[Fault::Fails(PortErrorKind::Unavailable)]);
-        let consumer = Consumer::new(world.worker(Target::Search));
+        let consumer = Consumer::new(world.worker(Target::Search), Arc::default());
         let handled = consumer.handle(NOW, &batch(&[record("a", 5)])).await;
         assert_eq!((handled.redeliver.len(), handled.failed), (0, None));
         assert_eq!(world.search.written().len(), 1);
@@ -196,7 +199,8 @@ mod tests {
         let world = World::default();
         world.search.refuse(id("a"), version(5));
         world.ledger.dead_letter_rows_fail(&[Fault::Fails(PortErrorKind::Unavailable)]);
-        let handled = Consumer::new(world.worker(Target::Search)).handle(NOW, &batch(&[record("a", 5)])).await;
+        let handled =
+            Consumer::new(world.worker(Target::Search), Arc::default()).handle(NOW, &batch(&[record("a", 5)])).await;
         assert_eq!((handled.redeliver.len(), handled.failed), (1, None));
         assert_eq!(mark(&world).await.failure, None);
     }

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use tributary_model::limits;
+use tributary_model::store_settings::Batches;
 use tributary_ports::{ConsumerState, Control, PortError, PortErrorKind, Target};
 
 use crate::error::port_error;
 use crate::sdk::SdkConfig;
 
 const SET: &str = "control.set";
+const BATCHES: &str = "control.set_batches";
 const STATE: &str = "control.state";
 
 /// The event source mappings of a region's workers.
@@ -70,6 +72,21 @@ impl Control for EventSourceMappings {
         let request = self.client.get_event_source_mapping().uuid(self.id(consumer));
         let answer = request.send().await.map_err(|error| port_error(STATE, error))?;
         state(answer.state.as_deref().unwrap_or_default())
+    }
+
+    async fn set_batches(&self, consumer: Target, batches: Batches) -> Result<(), PortError> {
+        let records = i32::try_from(batches.records).unwrap_or(i32::MAX);
+        let concurrency = i32::try_from(batches.concurrency).unwrap_or(i32::MAX);
+        let request = self.client.get_event_source_mapping().uuid(self.id(consumer));
+        let mapping = request.send().await.map_err(|error| port_error(BATCHES, error))?;
+        let is_settled = matches!(mapping.state.as_deref(), Some("Enabled" | "Disabled"));
+        let is_told = (mapping.batch_size, mapping.parallelization_factor) == (Some(records), Some(concurrency));
+        if is_told || !is_settled {
+            return Ok(());
+        }
+        let request = self.client.update_event_source_mapping().uuid(self.id(consumer));
+        let request = request.batch_size(records).parallelization_factor(concurrency);
+        request.send().await.map(drop).map_err(|error| port_error(BATCHES, error))
     }
 }
 
@@ -166,6 +183,23 @@ mod tests {
         .await;
         control(&server).await.pause(Target::Search).await.unwrap();
         assert_eq!(changes(&server.asked()), 1);
+    }
+
+    #[tokio::test]
+    async fn batches_are_told_once_and_not_while_a_mapping_is_being_changed() {
+        for (state, batch_size, changed) in
+            [("Enabled", 500, 1), ("Disabled", 500, 1), ("Enabled", 7, 0), ("Updating", 500, 0)]
+        {
+            let server = Scripted::start(move |_, asked| {
+                if asked.method == Method::PUT {
+                    assert_eq!(asked.json(), json!({ "BatchSize": 7, "ParallelizationFactor": 3 }));
+                }
+                Answer::json(&json!({ "State": state, "BatchSize": batch_size, "ParallelizationFactor": 3 }))
+            })
+            .await;
+            control(&server).await.set_batches(Target::Search, Batches { records: 7, concurrency: 3 }).await.unwrap();
+            assert_eq!(changes(&server.asked()), changed, "{state}, {batch_size}");
+        }
     }
 
     #[tokio::test]

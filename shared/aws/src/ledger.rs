@@ -21,7 +21,7 @@ use tributary_model::{ProjectId, ReportId, TimestampMs, TokenId};
 use tributary_ports::ledger::{
     AuditEvent, DeadLetterFilter, DeadLetterRow, InvocationRow, OutageRow, RemovedDeadLetter, Resolution, TokenRow,
 };
-use tributary_ports::{Ledger, PortError, Upserted};
+use tributary_ports::{Ledger, LiveSettings, PortError, Upserted};
 
 use call::Database;
 use invocations::Days;
@@ -37,7 +37,19 @@ impl RdsLedger {
     /// The ledger in the database `name` of a cluster; `secret_arn` names the secret with the user and the password.
     #[must_use]
     pub fn new(config: &SdkConfig, cluster_arn: &str, secret_arn: &str, name: &str) -> Arc<Self> {
-        let database = Database::new(config, cluster_arn, secret_arn, name);
+        Self::with_settings(config, cluster_arn, secret_arn, name, Arc::default())
+    }
+
+    /// The same with other pages than the default's.
+    #[must_use]
+    pub fn with_settings(
+        config: &SdkConfig,
+        cluster_arn: &str,
+        secret_arn: &str,
+        name: &str,
+        settings: Arc<LiveSettings>,
+    ) -> Arc<Self> {
+        let database = Database::new(config, cluster_arn, secret_arn, name, settings);
         Arc::new(Self { database, days: Days::default() })
     }
 

@@ -16,11 +16,13 @@ mod template;
 mod tests;
 mod upsert;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use tributary_model::{Day, Invocation, ProjectId, ReportId, Version};
 use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
-use tributary_ports::{PortError, Search, Upserted};
+use tributary_ports::{LiveSettings, PortError, Search, Upserted};
 
 use self::client::Client;
 use self::endpoint::Endpoint;
@@ -33,6 +35,7 @@ pub use self::endpoint::EndpointError;
 pub struct OpenSearch {
     client: Client,
     template: Check,
+    settings: Arc<LiveSettings>,
 }
 
 impl OpenSearch {
@@ -42,7 +45,14 @@ impl OpenSearch {
     /// # Errors
     /// If the URL is neither, or says plain HTTP for another machine.
     pub fn new(url: &str, config: &SdkConfig) -> Result<Self, EndpointError> {
-        Ok(Self { client: Client::new(Endpoint::parse(url)?, config.clone()), template: Check::new() })
+        let client = Client::new(Endpoint::parse(url)?, config.clone());
+        Ok(Self { client, template: Check::new(), settings: Arc::default() })
+    }
+
+    /// The same with other pages than the default's.
+    #[must_use]
+    pub fn with_settings(self, settings: Arc<LiveSettings>) -> Self {
+        Self { settings, ..self }
     }
 
     /// Sets the cluster up: writes the index template of this build. The same again changes nothing, and indices that
@@ -72,7 +82,7 @@ impl Search for OpenSearch {
             return Ok(Vec::new());
         }
         self.template.pass(&self.client).await.map_err(|failure| failure.port_error("search.upsert"))?;
-        upsert::upsert(&self.client, documents).await
+        upsert::upsert(&self.client, self.settings.current().search_page_bytes, documents).await
     }
 
     async fn find(

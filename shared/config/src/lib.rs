@@ -86,25 +86,12 @@ pub struct LocalSettings {
     pub stream_retention: Duration,
     /// The search index commits at least this often while documents wait.
     pub search_commit_interval: Duration,
-    /// Records that a replay applies at once.
-    pub replay_batch_records: usize,
     /// How long a dead letter is kept after it was last met.
     pub dead_letter_retention: Duration,
-    /// How the search index is fed.
-    pub search: ConsumerSettings,
-    /// How the ledger is fed.
-    pub ledger: ConsumerSettings,
-}
-
-/// How one consumer is given its batches, as Lambda's event source mappings name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConsumerSettings {
-    /// Records of one batch at most.
-    pub batch_records: usize,
-    /// How long a batch that is not full waits for more records.
-    pub batch_window: Duration,
-    /// Concurrent batches of one shard.
-    pub parallelization: usize,
+    /// How long a batch for the search index that is not full waits for more records.
+    pub search_batch_window: Duration,
+    /// How long a batch for the ledger that is not full waits for more records.
+    pub ledger_batch_window: Duration,
 }
 
 impl LocalSettings {
@@ -133,18 +120,13 @@ impl LocalSettings {
                 limits::SEARCH_COMMIT_INTERVAL,
                 span(Duration::ZERO..=limits::SEARCH_COMMIT_INTERVAL_MAX),
             ),
-            replay_batch_records: r.read(
-                &variable::REPLAY_BATCH_RECORDS,
-                limits::REPLAY_BATCH_RECORDS,
-                size(1..=limits::BATCH_RECORDS_MAX),
-            ),
             dead_letter_retention: r.read(
                 &variable::DEAD_LETTER_RETENTION,
                 limits::DEAD_LETTER_RETENTION,
                 span(limits::DEAD_LETTER_RETENTION_MIN..=limits::STREAM_RETENTION_MAX),
             ),
-            search: consumer(r, Target::Search),
-            ledger: consumer(r, Target::Ledger),
+            search_batch_window: batch_window(r, &variable::SEARCH_BATCH_WINDOW),
+            ledger_batch_window: batch_window(r, &variable::LEDGER_BATCH_WINDOW),
         };
         if settings.https == Some(settings.http) && settings.http.port() != 0 {
             reader.refuse(&variable::HTTPS, "is the address of TRIBUTARY_HTTP, too".to_owned());
@@ -152,30 +134,18 @@ impl LocalSettings {
         reader.finish(settings)
     }
 
-    /// How this consumer is given its batches.
+    /// How long a batch for this consumer that is not full waits for more records.
     #[must_use]
-    pub const fn consumer(&self, consumer: Target) -> ConsumerSettings {
+    pub const fn batch_window(&self, consumer: Target) -> Duration {
         match consumer {
-            Target::Search => self.search,
-            Target::Ledger => self.ledger,
+            Target::Search => self.search_batch_window,
+            Target::Ledger => self.ledger_batch_window,
         }
     }
 }
 
-fn consumer(reader: &mut Reader<'_>, consumer: Target) -> ConsumerSettings {
-    let (records, window, parallelization) = match consumer {
-        Target::Search => {
-            (&variable::SEARCH_BATCH_RECORDS, &variable::SEARCH_BATCH_WINDOW, &variable::SEARCH_PARALLELIZATION)
-        }
-        Target::Ledger => {
-            (&variable::LEDGER_BATCH_RECORDS, &variable::LEDGER_BATCH_WINDOW, &variable::LEDGER_PARALLELIZATION)
-        }
-    };
-    ConsumerSettings {
-        batch_records: reader.read(records, limits::BATCH_RECORDS, size(1..=limits::BATCH_RECORDS_MAX)),
-        batch_window: reader.read(window, limits::BATCH_WINDOW, span(Duration::ZERO..=limits::BATCH_WINDOW_MAX)),
-        parallelization: reader.read(parallelization, limits::PARALLELIZATION, size(1..=limits::PARALLELIZATION_MAX)),
-    }
+fn batch_window(reader: &mut Reader<'_>, variable: &Variable) -> Duration {
+    reader.read(variable, limits::BATCH_WINDOW, span(Duration::ZERO..=limits::BATCH_WINDOW_MAX))
 }
 
 /// The environment's value of a variable. What is not UTF-8 in it becomes the replacement character, which no setting

@@ -19,11 +19,6 @@ fn refusal(name: &str, value: &str) -> String {
 #[test]
 fn without_variables_everything_has_its_default() {
     let settings = read(&[]).expect("settings");
-    let consumer = ConsumerSettings {
-        batch_records: limits::BATCH_RECORDS,
-        batch_window: limits::BATCH_WINDOW,
-        parallelization: limits::PARALLELIZATION,
-    };
     let expected = LocalSettings {
         data: "./.tributary".into(),
         http: "127.0.0.1:8080".parse().expect("an address"),
@@ -40,9 +35,8 @@ fn without_variables_everything_has_its_default() {
         stream_retention: limits::STREAM_RETENTION,
         search_commit_interval: limits::SEARCH_COMMIT_INTERVAL,
         dead_letter_retention: limits::DEAD_LETTER_RETENTION,
-        replay_batch_records: limits::REPLAY_BATCH_RECORDS,
-        search: consumer,
-        ledger: consumer,
+        search_batch_window: limits::BATCH_WINDOW,
+        ledger_batch_window: limits::BATCH_WINDOW,
     };
     assert_eq!(settings, expected);
     assert!(settings.http.ip().is_loopback(), "nobody else is let in unless told otherwise");
@@ -59,9 +53,8 @@ fn the_meanings_name_the_defaults() {
         ("TRIBUTARY_STREAM_SHARDS", limits::STREAM_SHARDS.to_string()),
         ("TRIBUTARY_STREAM_RETENTION", duration::format(limits::STREAM_RETENTION)),
         ("TRIBUTARY_SEARCH_COMMIT_INTERVAL", duration::format(limits::SEARCH_COMMIT_INTERVAL)),
-        ("TRIBUTARY_SEARCH_BATCH_RECORDS", limits::BATCH_RECORDS.to_string()),
+        ("TRIBUTARY_SEARCH_BATCH_WINDOW", duration::format(limits::BATCH_WINDOW)),
         ("TRIBUTARY_LEDGER_BATCH_WINDOW", duration::format(limits::BATCH_WINDOW)),
-        ("TRIBUTARY_LEDGER_PARALLELIZATION", limits::PARALLELIZATION.to_string()),
     ] {
         let variable = VARIABLES.iter().find(|variable| variable.name == name).expect(name);
         assert!(variable.meaning.contains(&format!("({default})")), "{name}: {}", variable.meaning);
@@ -77,18 +70,14 @@ fn every_variable_takes_its_example() {
     assert_eq!(settings.only, BTreeSet::from([FunctionName::Collector, FunctionName::Worker]));
     assert_eq!((settings.region.as_str(), settings.log), ("eu-west-1", Some(Level::Info)));
     assert_eq!(settings.search_commit_interval, Duration::from_millis(500));
-    let consumer = ConsumerSettings { batch_records: 1000, batch_window: Duration::from_secs(1), parallelization: 2 };
-    assert_eq!((settings.search, settings.ledger), (consumer, consumer));
+    assert_eq!(Target::ALL.map(|consumer| settings.batch_window(consumer)), [Duration::from_secs(1); 2]);
 }
 
 #[test]
 fn each_consumer_has_settings_of_its_own() {
-    let settings = read(&[("TRIBUTARY_SEARCH_BATCH_RECORDS", "7"), ("TRIBUTARY_LEDGER_PARALLELIZATION", "3")]);
-    let settings = settings.expect("settings");
-    assert_eq!((settings.search.batch_records, settings.search.parallelization), (7, 1));
-    assert_eq!((settings.ledger.batch_records, settings.ledger.parallelization), (500, 3));
-    assert_eq!(settings.consumer(Target::Search), settings.search);
-    assert_eq!(settings.consumer(Target::Ledger), settings.ledger);
+    let settings = read(&[("TRIBUTARY_SEARCH_BATCH_WINDOW", "7ms")]).expect("settings");
+    assert_eq!(settings.batch_window(Target::Search), Duration::from_millis(7));
+    assert_eq!(settings.batch_window(Target::Ledger), limits::BATCH_WINDOW);
 }
 
 #[test]
@@ -97,7 +86,7 @@ fn all_problems_are_reported_at_once() {
         ("TRIBUTARY_HTTP", "8080"),
         ("TRIBUTARY_ONLY", "collector,wroker"),
         ("TRIBUTARY_STREAM_RETENTION", "7 days"),
-        ("TRIBUTARY_SEARCH_PARALLELIZATION", "11"),
+        ("TRIBUTARY_STREAM_SHARDS", "1000"),
         ("TRIBUTARY_REGION", "eu-west-1"),
     ]);
     let expected = "\
@@ -105,10 +94,9 @@ TRIBUTARY_HTTP must be an IP address and a port, ADDRESS:PORT or [ADDRESS]:PORT,
 TRIBUTARY_HTTP=127.0.0.1:8080)
 TRIBUTARY_ONLY must be some of collector, worker, query, replay, joined by commas, not \"collector,wroker\" (for example \
 TRIBUTARY_ONLY=collector,worker)
+TRIBUTARY_STREAM_SHARDS must be a whole number from 1 to 256, not \"1000\" (for example TRIBUTARY_STREAM_SHARDS=4)
 TRIBUTARY_STREAM_RETENTION must be a whole number and a unit, one of ms, s, m, h, d, without a space: 500ms, 10s, 5m, \
-12h, 7d, not \"7 days\" (for example TRIBUTARY_STREAM_RETENTION=7d)
-TRIBUTARY_SEARCH_PARALLELIZATION must be a whole number from 1 to 10, not \"11\" (for example \
-TRIBUTARY_SEARCH_PARALLELIZATION=2)";
+12h, 7d, not \"7 days\" (for example TRIBUTARY_STREAM_RETENTION=7d)";
     assert_eq!(problems.expect_err("problems").to_string(), expected);
 }
 
@@ -122,7 +110,6 @@ fn values_out_of_range_are_refused_with_the_range() {
         ("TRIBUTARY_STREAM_RETENTION", "59s", "from 1m to 365d"),
         ("TRIBUTARY_STREAM_RETENTION", "366d", "from 1m to 365d"),
         ("TRIBUTARY_SEARCH_COMMIT_INTERVAL", "61s", "from 0s to 1m"),
-        ("TRIBUTARY_SEARCH_BATCH_RECORDS", "10001", "from 1 to 10000"),
         ("TRIBUTARY_LEDGER_BATCH_WINDOW", "301s", "from 0s to 5m"),
     ] {
         let text = refusal(name, value);

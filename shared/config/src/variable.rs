@@ -33,16 +33,10 @@ variables! {
     STREAM_RETENTION = "TRIBUTARY_STREAM_RETENTION", "how long the stream keeps a record (7d)", "7d";
     SEARCH_COMMIT_INTERVAL = "TRIBUTARY_SEARCH_COMMIT_INTERVAL", "the longest time between two commits of the search \
         index while documents wait (1s)", "500ms";
-    SEARCH_BATCH_RECORDS = "TRIBUTARY_SEARCH_BATCH_RECORDS", "records of one batch for the search index (500)", "1000";
     SEARCH_BATCH_WINDOW = "TRIBUTARY_SEARCH_BATCH_WINDOW", "how long a batch for the search index waits to be full \
         (100ms)", "1s";
-    SEARCH_PARALLELIZATION = "TRIBUTARY_SEARCH_PARALLELIZATION", "concurrent batches of one shard for the search index \
-        (1)", "2";
-    LEDGER_BATCH_RECORDS = "TRIBUTARY_LEDGER_BATCH_RECORDS", "records of one batch for the ledger (500)", "1000";
     LEDGER_BATCH_WINDOW = "TRIBUTARY_LEDGER_BATCH_WINDOW", "how long a batch for the ledger waits to be full (100ms)", "1s";
-    LEDGER_PARALLELIZATION = "TRIBUTARY_LEDGER_PARALLELIZATION", "concurrent batches of one shard for the ledger (1)", "2";
     DEAD_LETTER_RETENTION = "TRIBUTARY_DEAD_LETTER_RETENTION", "how long a dead letter is kept after it was last met (30d)", "90d";
-    REPLAY_BATCH_RECORDS = "TRIBUTARY_REPLAY_BATCH_RECORDS", "records that a replay applies at once (500)", "100";
 }
 
 variables! {

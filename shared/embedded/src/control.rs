@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
+use tributary_model::store_settings::Batches;
 use tributary_ports::{ConsumerState, Control, PortError, PortErrorKind, Target};
 
 use crate::{blocking, files};
 
 const OPEN: &str = "control.open";
 
-/// The switches of all consumers. A state that was asked for is durable before the answer.
+/// The switches of all consumers. A state that was asked for is durable before the answer; how batches are given is told
+/// again by whoever starts the pollers.
 #[derive(Debug)]
 pub struct FileControl {
     dir: PathBuf,
@@ -34,6 +36,8 @@ struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Switch {
     paused: watch::Sender<bool>,
+    /// How the consumer is given its batches; none while nobody has said.
+    batches: watch::Sender<Option<Batches>>,
     /// Batches under way.
     busy: AtomicUsize,
 }
@@ -98,6 +102,11 @@ impl Control for FileControl {
             (true, _) => ConsumerState::Pausing,
         })
     }
+
+    async fn set_batches(&self, consumer: Target, batches: Batches) -> Result<(), PortError> {
+        self.switch(consumer).batches.send_if_modified(|told| told.replace(batches) != Some(batches));
+        Ok(())
+    }
 }
 
 impl Switch {
@@ -109,7 +118,11 @@ impl Switch {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Wanted { paused: false },
             Err(error) => return Err(files::failed(OPEN, path)(error)),
         };
-        Ok(Arc::new(Self { paused: watch::Sender::new(wanted.paused), busy: AtomicUsize::new(0) }))
+        Ok(Arc::new(Self {
+            paused: watch::Sender::new(wanted.paused),
+            batches: watch::Sender::new(None),
+            busy: AtomicUsize::new(0),
+        }))
     }
 
     /// Begins a batch; none while the consumer is paused. The count goes up before the switch is looked at, so once it is
@@ -122,6 +135,11 @@ impl Switch {
 
     pub(crate) fn is_paused(&self) -> bool {
         *self.paused.borrow()
+    }
+
+    /// Tells how the consumer is to be given its batches.
+    pub(crate) fn batches(&self) -> watch::Receiver<Option<Batches>> {
+        self.batches.subscribe()
     }
 
     /// Tells when the consumer is paused or resumed.

@@ -9,6 +9,7 @@
 //!   be handled is the consumer's to put aside. If no record was handled, the pause before the next delivery doubles.
 //! - The checkpoint of a shard passes a record only when it and all before it are handled. It is written after each batch;
 //!   what was handled since the last one comes again after a crash.
+//! - Told of other batches, a reader lets those under way end and goes on from its checkpoint with lanes of the new kind.
 //! - Paused, no batch is delivered, and what is read stays in memory, bounded.
 
 mod checkpoint;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tributary_model::store_settings::Batches;
 use tributary_model::{TimestampMs, limits};
 use tributary_ports::stream::{SequenceNumber, Shard, ShardId, Stream};
 use tributary_ports::{Consume, Target};
@@ -34,12 +36,10 @@ use shard::{End, Reader};
 /// How a consumer is driven.
 #[derive(Debug, Clone, Copy)]
 pub struct PollerSettings {
-    /// Records of a batch, 1 to `BATCH_RECORDS_MAX`.
-    pub batch_records: usize,
+    /// What is delivered at once, until the consumer's control says otherwise.
+    pub batches: Batches,
     /// How long a batch that is not full waits for more records.
     pub window: Duration,
-    /// Concurrent batches of a shard, 1 to `PARALLELIZATION_MAX`.
-    pub parallelization: usize,
     /// How often a shard is read while nothing says that it has new records.
     pub poll_interval: Duration,
     /// Pause after the first delivery, or read, without success.
@@ -51,9 +51,8 @@ pub struct PollerSettings {
 impl Default for PollerSettings {
     fn default() -> Self {
         Self {
-            batch_records: limits::BATCH_RECORDS,
+            batches: Batches { records: limits::BATCH_RECORDS, concurrency: 1 },
             window: limits::BATCH_WINDOW,
-            parallelization: 1,
             poll_interval: limits::POLL_INTERVAL,
             redelivery_delay_min: limits::REDELIVERY_DELAY_MIN,
             redelivery_delay_max: limits::REDELIVERY_DELAY_MAX,
@@ -62,12 +61,12 @@ impl Default for PollerSettings {
 }
 
 impl PollerSettings {
-    fn within_limits(self) -> Self {
-        Self {
-            batch_records: self.batch_records.clamp(1, limits::BATCH_RECORDS_MAX),
-            parallelization: self.parallelization.clamp(1, limits::PARALLELIZATION_MAX),
-            ..self
-        }
+    /// These settings with the batches that the consumer's control tells of.
+    fn with(self, batches: Option<Batches>) -> Self {
+        let Batches { records, concurrency } = batches.unwrap_or(self.batches);
+        let records = records.clamp(1, limits::BATCH_RECORDS_MAX);
+        let concurrency = concurrency.clamp(1, limits::PARALLELIZATION_MAX);
+        Self { batches: Batches { records, concurrency }, ..self }
     }
 }
 
@@ -126,7 +125,7 @@ impl Poller {
             consume,
             checkpoints: Checkpoints::open(control.dir(), target),
             switch: Arc::clone(control.switch(target)),
-            settings: settings.within_limits(),
+            settings,
             stop: stop.subscribe(),
             lags: Arc::clone(&lags),
             readers: JoinSet::new(),

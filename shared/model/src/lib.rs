@@ -19,6 +19,7 @@ pub mod record;
 pub mod rejection;
 pub mod replays;
 pub mod report;
+pub mod store_settings;
 pub mod target;
 pub mod time;
 
@@ -31,5 +32,6 @@ pub use problem::Problem;
 pub use record::{Kind, Record};
 pub use rejection::{ErrorClass, Reason, Rejection};
 pub use report::Report;
+pub use store_settings::StoreSettings;
 pub use target::Target;
 pub use time::{Day, TimestampMs};

@@ -203,8 +203,10 @@ pub const DEAD_LETTER_DETAIL_BYTES_MAX: usize = 1024;
 pub const MARK_INTERVAL: Duration = Duration::from_secs(60);
 /// Shards whose marks one worker remembers; beyond it they are read again.
 pub const MARKED_SHARDS_MAX: usize = 1000;
-/// Concurrent batches of one shard unless told otherwise (Lambda: 1).
-pub const PARALLELIZATION: usize = 1;
+/// Concurrent batches of one shard for the search index unless told otherwise: while one is written the next is made ready.
+pub const SEARCH_PARALLELIZATION: usize = 2;
+/// Concurrent batches of one shard for the ledger unless told otherwise: its statements take a few milliseconds.
+pub const LEDGER_PARALLELIZATION: usize = 1;
 /// Most concurrent batches of one shard (Lambda: 10).
 pub const PARALLELIZATION_MAX: usize = 10;
 /// The search index commits at least this often while documents wait; more often only for full batches.
@@ -393,6 +395,10 @@ pub const LOG_TEXT_BYTES_MAX: usize = 1024;
 
 // ---- settings -------------------------------------------------------------------------------------------------
 
+/// Page sizes and concurrency of the stores are read again so long after the last time.
+pub const SETTINGS_REFRESH: Duration = Duration::from_secs(60);
+/// Attempts to change them while others do.
+pub const SETTINGS_ATTEMPTS_MAX: usize = 8;
 /// Where the local program listens for HTTP unless told otherwise: on this machine alone.
 pub const HTTP_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// The level from which on log lines are written unless told otherwise.

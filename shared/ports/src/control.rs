@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use tributary_model::store_settings::Batches;
+
 use crate::stream::{Batch, SequenceNumber};
 use crate::{PortError, Target};
 
@@ -39,6 +41,13 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Bad luck of any kind.
     async fn state(&self, consumer: Target) -> Result<ConsumerState, PortError>;
+
+    /// Tells how the consumer is to be given its batches, from one of the next on. What it was told before is nothing new
+    /// to it; one that is just being changed otherwise may have to be told again. Running or paused, it stays so.
+    ///
+    /// # Errors
+    /// Bad luck of any kind.
+    async fn set_batches(&self, consumer: Target, batches: Batches) -> Result<(), PortError>;
 }
 
 /// What takes a stream's records in: a worker, behind whatever drives it.

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod objects;
 pub mod overflow;
 pub mod search;
+pub mod settings;
 pub mod stream;
 
 #[cfg(feature = "contract")]
@@ -24,6 +25,7 @@ pub use ledger::Ledger;
 pub use objects::Objects;
 pub use overflow::Overflow;
 pub use search::Search;
+pub use settings::LiveSettings;
 pub use stream::{OperatedStream, Reader, Stream};
 /// The store that a consumer writes to.
 pub use tributary_model::Target;

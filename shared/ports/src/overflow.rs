@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_model::limits::DRAIN_PAGE_MAX;
 use tributary_model::overflow::{PREFIX, object_key};
 use tributary_model::{ReportId, TimestampMs};
 
@@ -32,12 +31,12 @@ impl Overflow {
         self.objects.put(&key, sealed, Condition::Always).await.map(drop)
     }
 
-    /// Keys of records, the oldest first, beginning behind `after`: a page of them, none if there are no more.
+    /// Keys of records, the oldest first, beginning behind `after`: at most `limit`, none if there are no more.
     ///
     /// # Errors
     /// Bad luck of any kind.
-    pub async fn list(&self, after: Option<&str>) -> Result<Vec<String>, PortError> {
-        self.objects.list(PREFIX, after, DRAIN_PAGE_MAX).await
+    pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, PortError> {
+        self.objects.list(PREFIX, after, limit).await
     }
 
     /// Reads a record; none if it is no longer there.

@@ -59,7 +59,7 @@ impl Mapping {
             stream: Arc::clone(&stores.stream),
             control: Arc::clone(control),
             consumer,
-            worker: Mutex::new(Arc::new(Consumer::new(stores.worker(consumer)))),
+            worker: Mutex::new(Arc::new(Consumer::new(stores.worker(consumer), Arc::default()))),
             batch_records: world.draw(|random| 1 + random.below(20)),
             progress: Mutex::default(),
         })
@@ -168,7 +168,7 @@ impl Mapping {
     fn worker(&self) -> Arc<Consumer> {
         let mut worker = lock(&self.worker);
         if self.world.draw(|random| random.percent(10.0)) {
-            *worker = Arc::new(Consumer::new(self.stores.worker(self.consumer)));
+            *worker = Arc::new(Consumer::new(self.stores.worker(self.consumer), Arc::default()));
         }
         Arc::clone(&worker)
     }

@@ -122,6 +122,7 @@ async fn custodian(world: Arc<World>, stores: Arc<Stores>, control: Arc<MemoryCo
             overflow: stores.overflow(),
             ledger: stores.ledger.clone(),
             control: control.clone(),
+            settings: Arc::default(),
         };
         let (now, chance) = (world.now(), world.draw(|random| random.below(100)));
         let run = async move { custodian.handle(now, chance as f64 / 100.0).await };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tributary_model::{Region, ReportId, Target, TimestampMs, Version};
-use tributary_ports::Overflow;
+use tributary_model::{Region, ReportId, StoreSettings, Target, TimestampMs, Version};
 use tributary_ports::stream::OperatedStream;
+use tributary_ports::{LiveSettings, Overflow};
 use tributary_replay::{Readers, Replays};
 use tributary_worker::{Sink, Worker};
 
@@ -63,7 +63,10 @@ impl Stores {
             objects: self.objects.clone(),
             keys: self.keys.clone(),
             overflows: vec![self.overflow()],
-            batch_records: 50,
+            settings: Arc::new(LiveSettings::new(StoreSettings {
+                stream_page_records: 50,
+                ..StoreSettings::default()
+            })),
         }
     }
 

@@ -77,7 +77,7 @@ impl Fixture {
             objects: objects.clone(),
             keys: keys.clone(),
             overflows: vec![],
-            batch_records: 100,
+            settings: Arc::default(),
         });
         let query = Query {
             authority,

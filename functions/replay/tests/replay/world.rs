@@ -13,8 +13,8 @@ use tributary_embedded::ledger::SqliteLedger;
 use tributary_embedded::objects::FileObjects;
 use tributary_model::limits::STREAM_RETENTION;
 use tributary_model::{
-    AccountId, Day, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs,
-    TokenId, Version,
+    AccountId, Day, Invocation, Kind, ProjectId, Region, Report, ReportId, RetentionClass, StoreSettings, Target,
+    TimestampMs, TokenId, Version,
 };
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_ports::objects::{Condition, Etag, Object};
@@ -23,7 +23,7 @@ use tributary_ports::search::{After, Document, FunctionSummary, Scope, Sort};
 use tributary_ports::stream::{
     Entry, OperatedStream, Page, Position, Reader, SequenceNumber, Shard, ShardId, StreamRecord,
 };
-use tributary_ports::{Ledger, Objects, PortError, PortErrorKind, Search, Stream, Upserted};
+use tributary_ports::{Ledger, LiveSettings, Objects, PortError, PortErrorKind, Search, Stream, Upserted};
 use tributary_replay::{Mode, Next, Progress, Readers, Replay, Replays, Request, Runner, progress, start};
 
 /// 2026-11-21T18:01:01.873Z
@@ -310,7 +310,7 @@ impl World {
             objects: objects.clone(),
             keys: keys.clone(),
             overflows: vec![Overflow { objects: objects.clone(), keys }],
-            batch_records: 3,
+            settings: Arc::new(LiveSettings::new(StoreSettings { stream_page_records: 3, ..StoreSettings::default() })),
         };
         Self { stream, search, ledger, objects, replays, started: AtomicI64::new(0), _folder: folder }
     }

@@ -1,6 +1,7 @@
 //! One call of the Data API, and what its answers hold.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -10,7 +11,7 @@ use aws_sdk_rdsdata::types::{Field, SqlParameter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tributary_model::limits::LEDGER_PAGE_BYTES;
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{LiveSettings, PortError, PortErrorKind};
 
 use super::pages::pages;
 use crate::error::port_error;
@@ -25,6 +26,7 @@ pub(super) struct Database {
     cluster_arn: String,
     secret_arn: String,
     name: String,
+    settings: Arc<LiveSettings>,
 }
 
 /// What is asked: the port's call that asks it, the SQL, and its parameters.
@@ -41,13 +43,25 @@ pub(super) struct Page<T> {
 }
 
 impl Database {
-    pub(super) fn new(config: &SdkConfig, cluster_arn: &str, secret_arn: &str, name: &str) -> Self {
+    pub(super) fn new(
+        config: &SdkConfig,
+        cluster_arn: &str,
+        secret_arn: &str,
+        name: &str,
+        settings: Arc<LiveSettings>,
+    ) -> Self {
         Self {
             client: Client::new(config),
             cluster_arn: cluster_arn.to_owned(),
             secret_arn: secret_arn.to_owned(),
             name: name.to_owned(),
+            settings,
         }
+    }
+
+    /// The rows in requests of the size that was chosen.
+    pub(super) fn pages<T: Serialize>(&self, rows: &[T]) -> Vec<String> {
+        pages(rows, self.settings.current().ledger_page_rows)
     }
 
     /// Runs a statement as a transaction of its own. Every statement here may run twice.
@@ -66,7 +80,7 @@ impl Database {
         sql: &str,
         rows: &[T],
     ) -> Result<(), PortError> {
-        for page in pages(rows) {
+        for page in self.pages(rows) {
             let parameters = vec![text_parameter("rows", &page)];
             self.execute(Statement { operation, sql, parameters }).await?;
         }
@@ -129,7 +143,7 @@ pub(super) struct Transaction<'a> {
 impl Transaction<'_> {
     /// Runs a statement, once: what was sent a second time would find what the first time did.
     pub(super) async fn execute(&self, sql: &str, parameters: Vec<SqlParameter>) -> Result<Vec<Record>, PortError> {
-        let Database { client, cluster_arn, secret_arn, name } = self.database;
+        let Database { client, cluster_arn, secret_arn, name, .. } = self.database;
         let call = client.execute_statement().resource_arn(cluster_arn).secret_arn(secret_arn).database(name);
         let call = call.transaction_id(&self.id).sql(sql).set_parameters(Some(parameters));
         let answer = call.customize().config_override(once()).send().await;

@@ -12,7 +12,6 @@ use super::call::{
     Database, Statement, Transaction, json_parameter, number, number_parameter, optional_number_parameter,
     optional_text_parameter, text, text_parameter,
 };
-use super::pages::pages;
 
 /// Folds the rows of a page by id, and then into what is there. Of two that were met in the same millisecond one wins
 /// whatever came first, so that the order of writes never matters.
@@ -224,7 +223,7 @@ pub(super) async fn resolve(
         })
         .collect();
     let mut removed = Vec::new();
-    for page in pages(&endings) {
+    for page in database.pages(&endings) {
         // Mostly there is nothing to resolve, which one round trip tells.
         let parameters = vec![text_parameter("resolutions", &page)];
         if !database.execute(Statement { operation, sql: LOCK, parameters }).await?.is_empty() {

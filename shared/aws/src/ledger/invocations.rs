@@ -15,7 +15,6 @@ use tributary_ports::{PortError, PortErrorKind, Upserted};
 use super::call::{
     Database, Page, Record, Statement, json_parameter, number, number_parameter, text_parameter, unreadable,
 };
-use super::pages::pages;
 
 const UPSERT_OPERATION: &str = "ledger.upsert_invocations";
 
@@ -278,7 +277,7 @@ async fn write(database: &Database, writes: &[Write]) -> Result<Vec<Option<Versi
         writes.iter().enumerate().map(|(place, write)| Columns::of(place, &write.row)).collect();
     for _ in 0..LEDGER_ATTEMPTS_MAX {
         let mut again = BTreeSet::new();
-        for page in pages(&waiting) {
+        for page in database.pages(&waiting) {
             let parameters = vec![text_parameter("rows", &page)];
             let statement = Statement { operation: UPSERT_OPERATION, sql: UPSERT, parameters };
             for record in database.execute(statement).await? {

@@ -1,17 +1,17 @@
 //! Rows in requests that are as large as the Data API takes them.
 
 use serde::Serialize;
-use tributary_model::limits::{LEDGER_REQUEST_BYTES_MAX, LEDGER_ROWS_MAX};
+use tributary_model::limits::LEDGER_REQUEST_BYTES_MAX;
 
-/// The rows as JSON arrays, in their order, each within [`LEDGER_ROWS_MAX`] and [`LEDGER_REQUEST_BYTES_MAX`].
-pub(super) fn pages<T: Serialize>(rows: &[T]) -> Vec<String> {
+/// The rows as JSON arrays, in their order, each within `rows_max` and [`LEDGER_REQUEST_BYTES_MAX`].
+pub(super) fn pages<T: Serialize>(rows: &[T], rows_max: usize) -> Vec<String> {
     let mut pages: Vec<String> = Vec::new();
     let (mut rows_in_page, mut bytes) = (0, 0);
     for row in rows {
         let line = serde_json::to_string(row).unwrap_or_default(); // texts and numbers always serialise
         let line_bytes = escaped_bytes(&line) + 1;
         match pages.last_mut() {
-            Some(page) if rows_in_page < LEDGER_ROWS_MAX && bytes + line_bytes <= LEDGER_REQUEST_BYTES_MAX => {
+            Some(page) if rows_in_page < rows_max && bytes + line_bytes <= LEDGER_REQUEST_BYTES_MAX => {
                 page.push(',');
                 page.push_str(&line);
                 rows_in_page += 1;
@@ -38,22 +38,22 @@ mod tests {
 
     #[test]
     fn no_rows_are_no_pages() {
-        assert_eq!(pages::<u8>(&[]), Vec::<String>::new());
+        assert_eq!(pages::<u8>(&[], 1), Vec::<String>::new());
     }
 
     #[test]
     fn a_page_ends_by_its_rows() {
-        let rows: Vec<usize> = (0..LEDGER_ROWS_MAX + 1).collect();
-        let pages = pages(&rows);
-        assert_eq!((pages.len(), pages[1].as_str()), (2, format!("[{LEDGER_ROWS_MAX}]").as_str()));
-        assert!(pages[0].starts_with("[0,1,2,") && pages[0].ends_with(&format!(",{}]", LEDGER_ROWS_MAX - 1)));
+        let rows: Vec<usize> = (0..1001).collect();
+        let pages = pages(&rows, 1000);
+        assert_eq!((pages.len(), pages[1].as_str()), (2, "[1000]"));
+        assert!(pages[0].starts_with("[0,1,2,") && pages[0].ends_with(",999]"));
     }
 
     #[test]
     fn a_page_ends_by_its_bytes_as_they_are_sent() {
         // Ten bytes of JSON, fifteen within a JSON text: two rows are 3 MB.
         let rows = vec!["\"\u{1}\\".repeat(100_000); 7];
-        let pages = pages(&rows);
+        let pages = pages(&rows, 1000);
         let counts = pages.iter().map(|page| serde_json::from_str::<Vec<String>>(page).expect("rows").len());
         assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 2, 1]);
         for page in pages {

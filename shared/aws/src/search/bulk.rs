@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tributary_model::limits::{SEARCH_BULK_BYTES_MAX, SEARCH_BULK_WAIT, SEARCH_GZIP_LEVEL, SEARCH_WRITE_TIMEOUT};
+use tributary_model::limits::{SEARCH_BULK_WAIT, SEARCH_GZIP_LEVEL, SEARCH_WRITE_TIMEOUT};
 use tributary_ports::search::Document;
 
 use super::client::Asking;
@@ -24,15 +24,20 @@ pub(super) enum Form {
 }
 
 /// Gathers documents until they fill a page. Its buffer serves one page after the other.
-#[derive(Default)]
 pub(super) struct Page {
     lines: Vec<u8>,
+    /// Beyond so many, no further document joins it.
+    bytes: usize,
 }
 
 impl Page {
+    pub(super) const fn new(bytes: usize) -> Self {
+        Self { lines: Vec::new(), bytes }
+    }
+
     /// Whether a further document belongs on the next page.
     pub(super) fn is_full(&self) -> bool {
-        self.lines.len() >= SEARCH_BULK_BYTES_MAX
+        self.lines.len() >= self.bytes
     }
 
     /// Adds a document: what to do, and the document, one line each.

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
-use tributary_model::TimestampMs;
-use tributary_model::Version;
-use tributary_model::limits::{SEARCH_ANSWER_BYTES_MAX, SEARCH_ATTEMPTS_MAX, SEARCH_BULK_BYTES_MAX};
+use tributary_model::limits::{SEARCH_ANSWER_BYTES_MAX, SEARCH_ATTEMPTS_MAX, SEARCH_BULK_BYTES};
+use tributary_model::{StoreSettings, TimestampMs, Version};
 use tributary_ports::PortErrorKind::{Denied, Invalid, NotFound, Throttled, Unavailable};
 use tributary_ports::Upserted::{AlreadyThere, Applied, Refused, Superseded};
 use tributary_ports::contract::search::samples::{document, everything, invocation, project};
@@ -299,8 +298,17 @@ async fn large_batches_go_in_pages() {
     }
     assert_eq!(upsert(&server, written).await.expect("all"), vec![Applied; 8]);
     let pages: Vec<usize> = bulks(&server).iter().map(Vec::len).collect();
-    let documents_a_page = SEARCH_BULK_BYTES_MAX / 1_333_333 + 1;
+    let documents_a_page = SEARCH_BULK_BYTES / 1_333_333 + 1;
     assert_eq!(pages, [documents_a_page, documents_a_page]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_as_large_as_was_chosen() {
+    let server = cluster(|_, sent| items(&vec![ok(); sent.len()])).await;
+    let settings = StoreSettings { search_page_bytes: 1, ..StoreSettings::default() };
+    let search = search(&server).await.with_settings(Arc::new(LiveSettings::new(settings)));
+    assert_eq!(search.upsert(documents(0..3)).await.expect("all"), vec![Applied; 3]);
+    assert_eq!(bulks(&server).iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
 }
 
 /// S3: neither a length that is told nor one that is not makes us read on.
@@ -368,7 +376,8 @@ async fn a_request_is_signed_for_the_region_of_the_url() {
     let server = cluster(|_, sent| items(&vec![ok(); sent.len()])).await;
     let mut endpoint = Endpoint::parse("https://search-core-abc.eu-central-1.es.amazonaws.com").expect("an endpoint");
     endpoint.base.clone_from(&server.endpoint);
-    let search = OpenSearch { client: Client::new(endpoint, server.config().await), template: Check::new() };
+    let client = Client::new(endpoint, server.config().await);
+    let search = OpenSearch { client, template: Check::new(), settings: Arc::default() };
     assert_eq!(search.upsert(documents(0..1)).await.expect("all"), [Applied]);
     for asked in server.asked() {
         let header = |name: &str| asked.headers.get(name).expect(name).to_str().expect("text").to_owned();

@@ -26,8 +26,12 @@ const OPERATION: &str = "search.upsert";
 
 /// Writes the documents and answers for each, in their order. What is written is durable: the cluster answers a write
 /// after every copy in service has it in its synced log (`translog.durability`).
-pub(super) async fn upsert(client: &Client, documents: Vec<Document>) -> Result<Vec<Upserted>, PortError> {
-    let mut call = Call::new(client, documents);
+pub(super) async fn upsert(
+    client: &Client,
+    page_bytes: usize,
+    documents: Vec<Document>,
+) -> Result<Vec<Upserted>, PortError> {
+    let mut call = Call::new(client, page_bytes, documents);
     let written = tokio::time::timeout(SEARCH_UPSERT_TIMEOUT, call.write_all()).await;
     written.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| failure.port_error(OPERATION))?;
     // Each has its answer once all are written.
@@ -72,12 +76,12 @@ impl Left {
 }
 
 impl<'a> Call<'a> {
-    fn new(client: &'a Client, documents: Vec<Document>) -> Self {
+    fn new(client: &'a Client, page_bytes: usize, documents: Vec<Document>) -> Self {
         let write = |mut document: Document| {
             document::unsign_zeros(&mut document.invocation);
             Write { document, form: Form::Indexed, answer: None }
         };
-        Self { client, writes: documents.into_iter().map(write).collect(), page: Page::default() }
+        Self { client, writes: documents.into_iter().map(write).collect(), page: Page::new(page_bytes) }
     }
 
     async fn write_all(&mut self) -> Result<(), Failure> {

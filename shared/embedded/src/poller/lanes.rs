@@ -61,14 +61,14 @@ pub(super) enum Delivered {
 
 impl Lanes {
     pub(super) fn new(settings: PollerSettings) -> Self {
-        let lanes = (0..settings.parallelization).map(|_| Lane::default()).collect();
+        let lanes = (0..settings.batches.concurrency).map(|_| Lane::default()).collect();
         Self { settings, lanes, order: VecDeque::new(), order_begin: 0, checkpoint: None }
     }
 
     /// How many records may be read now: two batches for each lane, and a bound for those behind one that keeps failing.
     pub(super) fn room(&self) -> usize {
-        let ahead = self.settings.batch_records.saturating_mul(self.settings.parallelization).saturating_mul(2);
-        let bytes_max = limits::BATCH_BYTES_MAX.saturating_mul(self.settings.parallelization);
+        let ahead = self.settings.batches.records.saturating_mul(self.settings.batches.concurrency).saturating_mul(2);
+        let bytes_max = limits::BATCH_BYTES_MAX.saturating_mul(self.settings.batches.concurrency);
         if self.lanes.iter().map(|lane| lane.bytes).sum::<usize>() >= bytes_max {
             return 0;
         }
@@ -184,7 +184,7 @@ impl Lane {
         if self.redelivery.is_some() {
             return self.redelivery;
         }
-        let is_full = self.waiting.len() >= settings.batch_records || self.bytes >= limits::BATCH_BYTES_MAX;
+        let is_full = self.waiting.len() >= settings.batches.records || self.bytes >= limits::BATCH_BYTES_MAX;
         Some(if is_full { first.read_at } else { first.read_at + settings.window })
     }
 
@@ -195,7 +195,7 @@ impl Lane {
             bytes += held.bytes();
             bytes <= limits::BATCH_BYTES_MAX
         };
-        self.waiting.iter().take(settings.batch_records).take_while(fits).count().max(1).min(self.waiting.len())
+        self.waiting.iter().take(settings.batches.records).take_while(fits).count().max(1).min(self.waiting.len())
     }
 
     fn records(&self) -> usize {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
+use tributary_model::store_settings::Batches;
 use tributary_ports::stream::{Batch, Page, Position, SequenceNumber, ShardId, Stream};
 use tributary_ports::{Consume, PortError, PortErrorKind};
 
@@ -24,6 +25,7 @@ pub(super) struct Reader {
     switch: Arc<Switch>,
     paused: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
+    batches: watch::Receiver<Option<Batches>>,
     settings: PollerSettings,
     lags: Lags,
     lag: ShardLag,
@@ -57,6 +59,8 @@ enum Reading {
 pub(super) enum End {
     /// The poller stops.
     Stopped,
+    /// Batches are to be given otherwise: the shard is read again from its checkpoint.
+    Changed,
     /// All records of the shard are handled, and none will follow.
     Finished,
     /// The shard is not there: its retention has ended.
@@ -65,6 +69,8 @@ pub(super) enum End {
 
 impl Reader {
     pub(super) fn new(of: &Coordinator, shard: ShardId) -> Self {
+        let mut batches = of.switch.batches();
+        let settings = of.settings.with(*batches.borrow_and_update());
         let checkpoint = match of.checkpoints.get(&shard) {
             Some(Progress::After(number)) => Some(number),
             Some(Progress::Finished) | None => None,
@@ -81,12 +87,13 @@ impl Reader {
             switch: Arc::clone(&of.switch),
             paused: of.switch.changes(),
             stop: of.stop.clone(),
-            settings: of.settings,
+            batches,
+            settings,
             lags: Arc::clone(&of.lags),
             lag,
             reading: Reading::More,
             read_failures: 0,
-            lanes: Lanes::new(of.settings),
+            lanes: Lanes::new(settings),
             deliveries: JoinSet::new(),
             under_way: HashMap::new(),
         }
@@ -114,6 +121,7 @@ impl Reader {
     fn over(&self) -> Option<End> {
         match self.reading {
             _ if is_stopped(&self.stop) => Some(End::Stopped),
+            _ if self.batches.has_changed().unwrap_or(false) => Some(End::Changed),
             Reading::Gone => Some(End::Gone),
             Reading::Ended if self.lanes.is_empty() => Some(End::Finished),
             _ => None,
@@ -224,6 +232,7 @@ impl Reader {
             is_there = changed(&mut self.news), if listens => self.heard(is_there),
             _ = self.paused.changed() => {}
             _ = self.stop.changed() => {}
+            _ = has_changed(&self.batches) => {}
         }
     }
 
@@ -256,6 +265,14 @@ impl Reader {
         self.lag.failures = self.lanes.failures().max(self.read_failures);
         let known = (self.lag.clone(), self.lanes.oldest_at());
         self.lags.lock().unwrap_or_else(PoisonError::into_inner).insert(self.shard.clone(), known);
+    }
+}
+
+/// Waits for a change, and leaves it to be seen.
+async fn has_changed(batches: &watch::Receiver<Option<Batches>>) {
+    // An error means that nobody is left who could change anything.
+    if batches.clone().changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

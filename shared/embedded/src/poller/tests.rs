@@ -159,9 +159,8 @@ struct Bench {
 }
 
 const SETTINGS: PollerSettings = PollerSettings {
-    batch_records: 5,
+    batches: Batches { records: 5, concurrency: 1 },
     window: Duration::from_millis(50),
-    parallelization: 1,
     poll_interval: Duration::from_secs(1),
     redelivery_delay_min: Duration::from_millis(100),
     redelivery_delay_max: Duration::from_secs(10),
@@ -254,8 +253,11 @@ async fn a_full_batch_goes_at_once_and_the_last_few_records_when_their_window_en
 
 #[tokio::test(start_paused = true)]
 async fn what_arrives_within_the_window_is_in_the_batch_and_is_not_read_one_by_one() {
-    let mut bench =
-        Bench::new(PollerSettings { batch_records: 100, poll_interval: Duration::from_secs(3600), ..SETTINGS });
+    let mut bench = Bench::new(PollerSettings {
+        batches: Batches { records: 100, concurrency: 1 },
+        poll_interval: Duration::from_secs(3600),
+        ..SETTINGS
+    });
     let poller = bench.start();
     passed(1000).await;
     let reads = bench.stream.reads.load(Ordering::SeqCst);
@@ -384,7 +386,7 @@ async fn the_order_of_a_key_holds_in_parallel_whatever_fails() {
     let (done, mut handled) = mpsc::unbounded_channel();
     let consumer = Arc::new(Failing { deliveries: AtomicUsize::new(0), handled: Mutex::default(), done });
     let feed = Feed { stream: bench.stream.clone(), news: None };
-    let settings = PollerSettings { parallelization: 4, ..SETTINGS };
+    let settings = PollerSettings { batches: Batches { records: 5, concurrency: 4 }, ..SETTINGS };
     let poller = Poller::start(feed, consumer.clone(), &bench.control(), Target::Search, settings);
     for _ in 0..400 {
         handled.recv().await.unwrap();
@@ -399,8 +401,29 @@ async fn the_order_of_a_key_holds_in_parallel_whatever_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn other_batches_hold_from_the_checkpoint_on_once_those_under_way_have_ended() {
+    let mut bench = Bench::new(SETTINGS);
+    bench.stream.append("a", ["k"; 8]);
+    let control = bench.control();
+    bench.consumer.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let poller = bench.start_with(&control);
+    assert_eq!(bench.numbers().await, [1, 2, 3, 4, 5]);
+    control.set_batches(Target::Search, Batches { records: 2, concurrency: 1 }).await.unwrap();
+    passed(1000).await;
+    bench.no_more();
+    bench.consumer.gate.add_permits(10);
+    assert_eq!((bench.numbers().await, bench.numbers().await), (vec![6, 7], vec![8]));
+    control.set_batches(Target::Search, Batches { records: 2, concurrency: 1 }).await.unwrap();
+    bench.stream.append("a", ["k"; 3]);
+    assert_eq!((bench.numbers().await, bench.numbers().await), (vec![9, 10], vec![11]));
+    poller.stop().await;
+    bench.no_more();
+    assert_eq!(bench.checkpoint("a").as_deref(), Some("11"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_fails_holds_the_checkpoint_and_not_the_other_lanes() {
-    let mut bench = Bench::new(PollerSettings { parallelization: 2, batch_records: 1, ..SETTINGS });
+    let mut bench = Bench::new(PollerSettings { batches: Batches { records: 1, concurrency: 2 }, ..SETTINGS });
     let (stuck, other) = two_lanes();
     bench.answer([again(&[1])]);
     bench.stream.append("a", [stuck.as_str(), &other, &other, &other]);
@@ -416,7 +439,7 @@ async fn a_lane_that_fails_holds_the_checkpoint_and_not_the_other_lanes() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_handled_above_a_failed_record_comes_again_after_a_restart() {
-    let mut bench = Bench::new(PollerSettings { parallelization: 2, batch_records: 1, ..SETTINGS });
+    let mut bench = Bench::new(PollerSettings { batches: Batches { records: 1, concurrency: 2 }, ..SETTINGS });
     let (stuck, other) = two_lanes();
     bench.answer([again(&[1])]);
     bench.stream.append("a", [stuck.as_str(), &other]);

@@ -16,8 +16,9 @@ pub const PROBE_IDLE_MAX: Duration = Duration::from_secs(3 * 60);
 pub const MARKS_MAX: usize = 2000;
 /// Outages whose rows wait for the ledger and are written in one run.
 pub const OUTAGES_PENDING_MAX: usize = 100;
-/// Records drained from the overflow in one append; Kinesis takes 500. Of their objects as many are read at once.
-pub const DRAIN_PAGE_MAX: usize = 100;
+/// Records drained from the overflow in one append unless told otherwise; Kinesis takes 500. Of their objects as many are
+/// read at once.
+pub const DRAIN_PAGE: usize = 100;
 /// Records drained from the overflow in one run: at a page in 150 ms, half a minute.
 pub const DRAIN_RECORDS_MAX: usize = 20_000;
 /// Age of the oldest record that may be unapplied, from which on the stream keeps its records for as long as it can: three

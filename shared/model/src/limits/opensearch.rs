@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-/// Bytes of one bulk request before compression, beyond which no further document joins it. OpenSearch's advice is 5 to
-/// 15 MiB; Amazon's smallest instances take requests of 10 MiB.
-pub const SEARCH_BULK_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Bytes of one bulk request before compression, beyond which no further document joins it, unless told otherwise.
+/// OpenSearch's advice is 5 to 15 MiB.
+pub const SEARCH_BULK_BYTES: usize = 5 * 1024 * 1024;
+/// Least of it: smaller requests are mostly overhead.
+pub const SEARCH_BULK_BYTES_MIN: usize = 64 * 1024;
+/// Most of it. Amazon's smallest instances take requests of 10 MiB, and the document that fills a page has up to 1.4 MB.
+pub const SEARCH_BULK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Level of the compression of bulk requests. The next one takes 1.6 times the CPU for a fifth fewer bytes, and this one
 /// takes more than anything else that a worker does.
 pub const SEARCH_GZIP_LEVEL: u32 = 1;

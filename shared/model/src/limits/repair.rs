@@ -38,9 +38,11 @@ pub const REPLAY_IDS_MAX: usize = PAGE_ITEMS_MAX;
 pub const REPLAY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Replays' runners in the local process: each has a shard under way.
 pub const LOCAL_REPLAY_RUNNERS: usize = 2;
-/// Runners of one invocation of the replay function: each has a shard under way, whose fan-out reader gives 2 MB/s, some 2,000
+/// Runners of one invocation of the replay function unless told otherwise: each has a shard under way, whose fan-out reader gives 2 MB/s, some 2,000
 /// records of 1 kB. A worker applies 60,000 of them in a second of its processor (`docs/performance.md`).
 pub const LAMBDA_REPLAY_RUNNERS: usize = 8;
+/// Most of them: each holds a page of 10 MB.
+pub const LAMBDA_REPLAY_RUNNERS_MAX: usize = 16;
 /// Before an invocation's end its runners let go of their shards and hand them to the next one: longer than a page takes.
 pub const REPLAY_HANDOVER: Duration = Duration::from_secs(60);
 /// How often `tributary replay --watch` asks.

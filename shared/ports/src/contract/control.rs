@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tributary_model::store_settings::Batches;
+
 use crate::{ConsumerState, Control, Target};
 
 /// Time between two looks at a state, and how many looks it is given to settle: AWS takes up to a minute.
@@ -14,6 +16,7 @@ pub async fn all(fresh: impl AsyncFn() -> Arc<dyn Control>) {
     a_consumer_runs_until_it_is_paused(&*fresh().await).await;
     a_state_asked_for_twice_is_no_error(&*fresh().await).await;
     one_consumer_is_paused_and_the_other_goes_on(&*fresh().await).await;
+    other_batches_leave_a_consumer_as_it_is(&*fresh().await).await;
 }
 
 /// Waits until the consumer has the state, and meets no other than the one that leads to it.
@@ -60,4 +63,15 @@ async fn one_consumer_is_paused_and_the_other_goes_on(control: &dyn Control) {
     pause(control, Target::Ledger).await;
     resume(control, Target::Search).await;
     assert_eq!(control.state(Target::Ledger).await.expect("a state"), ConsumerState::Paused);
+}
+
+async fn other_batches_leave_a_consumer_as_it_is(control: &dyn Control) {
+    pause(control, Target::Ledger).await;
+    for batches in [Batches { records: 7, concurrency: 3 }, Batches { records: 7, concurrency: 3 }] {
+        for consumer in Target::ALL {
+            control.set_batches(consumer, batches).await.expect("other batches");
+        }
+    }
+    settle(control, Target::Search, ConsumerState::Resuming, ConsumerState::Running).await;
+    settle(control, Target::Ledger, ConsumerState::Resuming, ConsumerState::Paused).await;
 }

@@ -21,9 +21,9 @@ use tributary_aws::search::OpenSearch;
 use tributary_aws::stream::KinesisStream;
 use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
-use tributary_model::{Region, TimestampMs};
+use tributary_model::{Region, StoreSettings, TimestampMs};
 use tributary_ports::stream::OperatedStream;
-use tributary_ports::{ConsumerState, Control as _, Overflow, Target};
+use tributary_ports::{ConsumerState, Control as _, LiveSettings, Overflow, Target};
 use tributary_replay::{Readers, Replays};
 use tributary_rig::binaries::Binary;
 use tributary_rig::data_api::{CLUSTER_ARN, DataApi, SECRET_ARN};
@@ -211,7 +211,7 @@ impl Installation {
     }
 
     /// Replays and audits, which go page by page of so many records.
-    pub(crate) async fn replays(&self, search: Arc<OpenSearch>, batch_records: usize) -> Replays {
+    pub(crate) async fn replays(&self, search: Arc<OpenSearch>, page_records: usize) -> Replays {
         let stream: Arc<dyn OperatedStream> = self.stream().await;
         Replays {
             streams: BTreeMap::from([(Region::new(REGION).unwrap(), stream)]),
@@ -221,7 +221,7 @@ impl Installation {
             objects: self.objects().await,
             keys: KmsKeys::sealing(&sdk_config(&self.ministack.endpoint).await, REGION, self.key.arn().unwrap()),
             overflows: vec![self.overflow().await],
-            batch_records,
+            settings: pages_of(page_records),
         }
     }
 
@@ -342,4 +342,9 @@ fn find(data: &Path, name: &str) -> Vec<u8> {
 #[expect(clippy::disallowed_methods, reason = "reports are of now")]
 pub(crate) fn now() -> TimestampMs {
     TimestampMs::from_system(std::time::SystemTime::now())
+}
+
+/// Settings by which a replay goes page by page of so many records.
+pub(crate) fn pages_of(records: usize) -> Arc<LiveSettings> {
+    Arc::new(LiveSettings::new(StoreSettings { stream_page_records: records, ..StoreSettings::default() }))
 }

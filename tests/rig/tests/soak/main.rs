@@ -34,7 +34,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     let minutes = setting("SOAK_MINUTES").unwrap_or(MINUTES);
     let seed = setting("SOAK_SEED").unwrap_or(SEED);
     let mut world = Box::pin(World::start(seed)).await;
-    world.replays.batch_records = AUDIT_PAGE_RECORDS;
+    world.page_by(AUDIT_PAGE_RECORDS);
     let mut random = StdRng::seed_from_u64(seed);
     let load = world.load_for(Duration::from_secs(minutes * 60), RATE, seed);
     let begun = Instant::now();

@@ -68,6 +68,11 @@ impl World {
         Self::on(Box::pin(Installation::start(seed))).await
     }
 
+    /// Lets replays and audits go page by page of so many records.
+    pub(crate) fn page_by(&mut self, records: usize) {
+        self.replays.settings = installation::pages_of(records);
+    }
+
     /// A world on an installation with any peers.
     pub(crate) async fn on(installation: impl Future<Output = Installation>) -> Self {
         let (installation, mut cluster) = tokio::join!(installation, Box::pin(Cluster::secured()));

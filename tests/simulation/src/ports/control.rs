@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tributary_model::Target;
+use tributary_model::store_settings::Batches;
 use tributary_ports::{ConsumerState, Control, PortError};
 
 use crate::bell::Bell;
@@ -99,6 +100,11 @@ impl Control for MemoryControl {
             Ok(())
         };
         self.world.call(Place::Control, "control.resume", About::Nobody, effect).await
+    }
+
+    /// The mapping draws the size of its batches; what it is told costs a call that may fail.
+    async fn set_batches(&self, _consumer: Target, _batches: Batches) -> Result<(), PortError> {
+        self.world.call(Place::Control, "control.set_batches", About::Nobody, |_| Ok(())).await
     }
 
     async fn state(&self, consumer: Target) -> Result<ConsumerState, PortError> {
