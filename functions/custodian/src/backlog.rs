@@ -6,10 +6,13 @@
 //!
 //! What is known is an object, written before the stream is changed. If the object gets lost, a raised retention stays.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use tributary_model::limits::{BACKLOG_AGE_MAX, BACKLOG_LAG_MIN, STREAM_RETENTION_MAX};
 use tributary_model::replays;
 use tributary_model::{Region, Target, TimestampMs};
+use tributary_ports::stream::{Shard, ShardId};
 use tributary_ports::{ConsumerState, PortError};
 use tributary_telemetry::CustodianFacts;
 use tributary_worker::Mark;
@@ -95,7 +98,14 @@ impl Custodian {
         consumer: Target,
         marks: &[Mark],
     ) -> Result<Option<TimestampMs>, PortError> {
-        let behind = marks.iter().filter_map(|mark| behind_since(mark, oldest_kept)).min();
+        let since = |mark: &Mark| Some((mark.shard.clone(), behind_since(mark, oldest_kept)?));
+        let mut behind: BTreeMap<ShardId, TimestampMs> = marks.iter().filter_map(since).collect();
+        if !behind.is_empty() {
+            let shards = self.stream.shards().await?;
+            let read = read_to_the_end(&shards, marks);
+            behind.retain(|shard, _| !read.contains(shard));
+        }
+        let behind = behind.into_values().min();
         if behind.is_some() || self.control.state(consumer).await? == ConsumerState::Running {
             return Ok(behind);
         }
@@ -120,10 +130,23 @@ fn behind_since(mark: &Mark, oldest_kept: TimestampMs) -> Option<TimestampMs> {
     }
 }
 
+/// The shards that a consumer has read to their end: those from which one came that it has left a mark of, since it reads
+/// parents to their end before their children. What such a shard's last mark says is past: its batch was late, or the mark
+/// after it got lost, and no further one will come.
+fn read_to_the_end<'a>(shards: &'a [Shard], marks: &'a [Mark]) -> BTreeSet<&'a ShardId> {
+    let parents: BTreeMap<&ShardId, &[ShardId]> =
+        shards.iter().map(|shard| (&shard.id, shard.parents.as_slice())).collect();
+    let mut read = BTreeSet::new();
+    let mut begun: Vec<&ShardId> = marks.iter().map(|mark| &mark.shard).collect();
+    while let Some(shard) = begun.pop() {
+        begun.extend(parents.get(shard).copied().unwrap_or_default().iter().filter(|parent| read.insert(*parent)));
+    }
+    read
+}
+
 #[cfg(test)]
 mod tests {
     use tributary_ports::PortErrorKind;
-    use tributary_ports::stream::ShardId;
     use tributary_worker::Failure;
 
     use super::*;
@@ -150,5 +173,25 @@ mod tests {
         ] {
             assert_eq!(behind_since(&mark, oldest_kept), since, "{mark:?}");
         }
+    }
+    #[test]
+    fn a_shard_is_read_to_its_end_when_one_that_came_from_it_is_marked() {
+        let id = |name: &str| ShardId(name.into());
+        let shard = |name, parents: &[&str]| Shard { id: id(name), parents: parents.iter().copied().map(id).collect() };
+        // 0 and 1 merge into 2, which splits into 3 and 4 before it takes a record; 5 splits into 6, which has none yet.
+        let shards = [
+            shard("0", &[]),
+            shard("1", &["gone"]),
+            shard("2", &["0", "1"]),
+            shard("3", &["2"]),
+            shard("4", &["2"]),
+            shard("5", &[]),
+            shard("6", &["5"]),
+        ];
+        let marked = |name| Mark { shard: id(name), ..mark(NOW, Some(NOW), None) };
+        let (three, five, gone) = ([marked("0"), marked("3")], [marked("5")], [marked("gone")]);
+        assert_eq!(read_to_the_end(&shards, &three), [&id("0"), &id("1"), &id("2"), &id("gone")].into());
+        assert_eq!(read_to_the_end(&shards, &five), BTreeSet::new());
+        assert_eq!(read_to_the_end(&shards, &gone), BTreeSet::new(), "the stream has it no longer");
     }
 }
