@@ -49,11 +49,17 @@ pub enum Bug {
     PauseBoth,
     /// Nobody replays the stream into a store that was restored.
     NeverReplay,
+    /// The stream's retention is not raised, and records expire that wait for a store.
+    RetentionNotRaised,
+    /// The stream's retention is lowered as soon as one consumer has caught up, while records still wait for the other.
+    LowerWhileOneWaits,
+    /// The stream's retention, once raised, is never lowered.
+    RetentionStaysRaised,
 }
 
 impl Bug {
     /// All bugs.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::AcknowledgeBeforeAppend,
         Self::IgnoreFailedEntries,
         Self::OverflowForgets,
@@ -75,6 +81,9 @@ impl Bug {
         Self::NeverResume,
         Self::PauseBoth,
         Self::NeverReplay,
+        Self::RetentionNotRaised,
+        Self::LowerWhileOneWaits,
+        Self::RetentionStaysRaised,
     ];
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tributary_model::replays::ACTIVE;
 use tributary_model::{Target, TokenId};
 use tributary_replay::{Mode, Next, Replays, Request, Runner, open, progress, start};
 
@@ -19,7 +20,17 @@ const TAKES_AT_MOST: Duration = Duration::from_secs(3 * 60 * 60);
 /// How often the operator looks, and how soon one tries again.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
-pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, at: Duration, lost: Duration, target: Target) {
+/// What is restored, when, and how much of its last time it has lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Restored {
+    pub(crate) target: Target,
+    pub(crate) at: Duration,
+    pub(crate) lost: Duration,
+}
+
+/// Restores a store in a world whose trouble is over at `over`.
+pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, restored: Restored, over: Duration) {
+    let Restored { target, at, lost } = restored;
     tokio::time::sleep(at).await;
     let lost_ms = i64::try_from(lost.as_millis()).unwrap_or(i64::MAX);
     stores.restore(target, world.now().plus_ms(-lost_ms));
@@ -31,10 +42,13 @@ pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, at: Duratio
     // They run before there is anything to do: what starts that failed have left is theirs to put away.
     let runners: Vec<_> =
         (0..RUNNERS).map(|number| tokio::spawn(run(Arc::clone(&world), Arc::clone(&replays), number))).collect();
-    let id = begin(&world, &replays, target).await;
+    // A replay waits for the store that is out, too: its dead letters may go there.
+    let deadline = at.max(over) + TAKES_AT_MOST;
+    let Some(id) = begin(&world, &replays, target, deadline).await else {
+        return world.violated(Invariant::EverythingResumes, None, "no replay could be started".to_owned());
+    };
     world.tell("operator", About::All, || format!("replays the stream into {}", target.as_str()));
-    let deadline = world.elapsed() + TAKES_AT_MOST;
-    while !is_over(&replays, &id).await {
+    while !is_over(&replays, &id).await || is_active(&stores, &id) {
         if world.elapsed() > deadline {
             let progress = progress(&replays, world.now(), &id).await;
             return world.violated(
@@ -43,7 +57,7 @@ pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, at: Duratio
                 format!("the replay is not over: {progress:#?}"),
             );
         }
-        tokio::time::sleep(LOOKS_EVERY).await;
+        tokio::time::sleep(world.pause(LOOKS_EVERY)).await;
     }
     world.tell("operator", About::All, || "sees that the replay is over".to_owned());
     runners.iter().for_each(tokio::task::JoinHandle::abort);
@@ -51,8 +65,8 @@ pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, at: Duratio
 }
 
 /// Starts the replay, as often as it takes. It may be started twice, since an answer may get lost.
-async fn begin(world: &World, replays: &Replays, target: Target) -> String {
-    loop {
+async fn begin(world: &World, replays: &Replays, target: Target, deadline: Duration) -> Option<String> {
+    while world.elapsed() < deadline {
         let now = world.now();
         let request = Request {
             mode: Mode::Apply,
@@ -69,10 +83,11 @@ async fn begin(world: &World, replays: &Replays, target: Target) -> String {
         if let Ok(by) = TokenId::new("operator")
             && let Ok(replay) = start(replays, now, &by, request).await
         {
-            return replay.id;
+            return Some(replay.id);
         }
-        tokio::time::sleep(LOOKS_EVERY).await;
+        tokio::time::sleep(world.pause(LOOKS_EVERY)).await;
     }
+    None
 }
 
 /// One runner after another: who comes after one that was killed has another name, and waits until its lease ends.
@@ -99,8 +114,13 @@ async fn run(world: Arc<World>, replays: Arc<Replays>, number: usize) {
             Next::At(at) => u64::try_from(at.0.saturating_sub(world.now().0)).unwrap_or_default(),
             Next::Idle => 1000,
         };
-        tokio::time::sleep(Duration::from_millis(pause.max(1))).await;
+        tokio::time::sleep(world.pause(Duration::from_millis(pause.max(1)))).await;
     }
+}
+
+/// Whether the runners have not put away yet what makes the stream keep its records for the replay.
+fn is_active(stores: &Stores, id: &str) -> bool {
+    stores.objects.holds(&format!("{ACTIVE}{id}"))
 }
 
 async fn is_over(replays: &Replays, id: &str) -> bool {

@@ -29,6 +29,10 @@ pub enum Invariant {
     PausedForAReason,
     /// In the end the ledger has a row of every outage, and each has ended.
     OutagesAreToldAndEnd,
+    /// No record expires that a consumer has not handled, however long its store is out.
+    NothingWaitingExpires,
+    /// When all have caught up, the stream keeps its records for as long as before.
+    RetentionComesBack,
     /// When nothing fails any more, consumers run, catch up, and the overflow is drained.
     EverythingResumes,
 }
@@ -49,6 +53,8 @@ impl Invariant {
             Self::DeadLettersAreRefused => "only what can't be stored is a dead letter",
             Self::PausedForAReason => "a consumer is paused only if its own store failed",
             Self::OutagesAreToldAndEnd => "the ledger tells of every outage, and each ends",
+            Self::NothingWaitingExpires => "no record expires that a consumer has not handled",
+            Self::RetentionComesBack => "when all have caught up, the stream keeps its records no longer than before",
             Self::EverythingResumes => "when nothing fails any more, everything resumes",
         }
     }

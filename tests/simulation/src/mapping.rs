@@ -21,6 +21,7 @@ use crate::ports::control::MemoryControl;
 use crate::ports::stream::MemoryStream;
 use crate::stores::Stores;
 use crate::story::About;
+use crate::weather::Place;
 use crate::world::{Process, World, lock};
 
 /// Lambda ends a worker after this time.
@@ -76,13 +77,18 @@ impl Mapping {
                     }
                 }
             }
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            tokio::time::sleep(self.world.pause(Duration::from_secs(2))).await;
         }
     }
 
     fn is_ready(&self, shard: &Shard) -> bool {
         let progress = lock(&self.progress);
         shard.parents.iter().all(|parent| progress.get(parent) == Some(&Progress::Finished))
+    }
+
+    /// Whether the consumer runs and has something to deliver.
+    pub(crate) fn delivers(&self) -> bool {
+        self.control.runs(self.consumer) && !self.has_caught_up()
     }
 
     /// Whether everything in the stream is handled.
@@ -123,15 +129,23 @@ impl Mapping {
             failures = if passed { 0 } else { failures + 1 };
             size = if killed { (batch.records.len() / 2).max(1) } else { self.batch_records };
             if failures > 0 {
-                tokio::time::sleep(pause(failures)).await;
+                tokio::time::sleep(self.pause(failures)).await;
             }
         }
     }
 
     /// Until there may be something to read.
     async fn wait(&self, news: u64, more: bool) {
-        let longest = if more { Duration::from_millis(200) } else { Duration::from_secs(30) };
+        let longest = if more { Duration::from_millis(200) } else { self.world.pause(Duration::from_secs(30)) };
         let _ = tokio::time::timeout(longest, self.stream.news.after(news)).await; // either is a reason to look
+    }
+
+    /// Before a batch is delivered again. One that waits for another consumer's store, for its dead letters, waits longer in
+    /// quiet days.
+    fn pause(&self, failures: usize) -> Duration {
+        let pause = pause(failures);
+        let waits = pause == PAUSE_LONGEST && !self.world.is_out(Place::of(self.consumer));
+        if waits { self.world.pause(pause) } else { pause }
     }
 
     fn position(&self, shard: &ShardId) -> Position {
@@ -202,6 +216,7 @@ impl Mapping {
         self.world.tell("mapping", About::Reports(ids(batch, count)), || {
             format!("the checkpoint of {} on {} is {number}", self.consumer.as_str(), batch.shard)
         });
+        self.stream.passed(self.consumer, &batch.shard, number.clone());
         lock(&self.progress).insert(batch.shard.clone(), Progress::After(number));
     }
 

@@ -11,7 +11,7 @@ use tributary_model::limits::STREAM_RETENTION;
 use tributary_model::{Region, ReportId, Target};
 
 use crate::bug::Bug;
-use crate::disaster::disaster;
+use crate::disaster::{Restored, disaster};
 use crate::end;
 use crate::invariant::{Invariant, Violation};
 use crate::mapping::Mapping;
@@ -25,6 +25,8 @@ use crate::world::{Process, World, lock};
 
 /// Virtual time in which all must be well after the last trouble.
 const RECOVERY_HOURS: u64 = 3;
+/// How often each shard is sent a report while the stream keeps records for longer than usual: not every batch is marked.
+const REPORTS_EVERY: Duration = Duration::from_secs(2 * 60);
 
 /// How a seed's world ended.
 #[derive(Debug, Clone)]
@@ -61,16 +63,18 @@ fn in_world<A>(seed: u64, bug: Option<Bug>, told: bool, answer: impl FnOnce(&Wor
         let mut random = Random::new(seed);
         let trouble = random.spread_millis(20_000..600_000);
         let weather = Weather::of(&mut random, trouble);
+        let over = weather.over(trouble);
         let world = World::new(random, weather, bug, told);
         world.tell_weather();
-        let acknowledged = live(&world, trouble).await;
+        let acknowledged = live(&world, trouble, over).await;
         let ended = Ended { violation: world.violation(), acknowledged, fingerprint: world.fingerprint() };
         answer(&world, ended)
     })
 }
 
-/// The world from its beginning to its end; answers how many reports were acknowledged.
-async fn live(world: &Arc<World>, trouble: Duration) -> usize {
+/// The world from its beginning to its end; answers how many reports were acknowledged. Most happens in the first `trouble`,
+/// and the rest until nothing goes wrong any more, `over`: for days, where a store is out for long.
+async fn live(world: &Arc<World>, trouble: Duration, over: Duration) -> usize {
     let stores = Stores::new(world);
     stores.objects.place(tributary_model::directory::OBJECT_KEY, credentials().directory.clone());
     let control = MemoryControl::new(Arc::clone(world));
@@ -78,24 +82,25 @@ async fn live(world: &Arc<World>, trouble: Duration) -> usize {
     for mapping in &mappings {
         tokio::spawn(Arc::clone(mapping).run());
     }
-    tokio::spawn(custodian(Arc::clone(world), Arc::clone(&stores), Arc::clone(&control)));
+    tokio::spawn(custodian(Arc::clone(world), Arc::clone(&stores), Arc::clone(&control), mappings.clone()));
     let senders = Arc::new(Senders {
         world: Arc::clone(world),
         collector: collector(world, &stores),
         stream: Arc::clone(&stores.stream),
         overflow: Arc::clone(&stores.overflow),
         sent: std::sync::Mutex::default(),
+        later: std::sync::atomic::AtomicUsize::new(0),
     });
-    let mut sending = send(world, &senders, trouble);
-    if let Some((at, lost, target)) = world.draw(|random| restored(random, trouble)) {
-        sending.spawn(disaster(Arc::clone(world), Arc::clone(&stores), at, lost, target));
+    let mut sending = send(world, &senders, trouble, over);
+    if let Some(restored) = restored(world, over) {
+        sending.spawn(disaster(Arc::clone(world), Arc::clone(&stores), restored, over));
     }
-    let resharding = tokio::spawn(reshard(Arc::clone(world), Arc::clone(&stores), trouble));
-    world.pass(trouble).await;
+    let resharding = tokio::spawn(reshard(Arc::clone(world), Arc::clone(&stores), trouble, over));
+    world.pass(over).await;
     resharding.abort();
     world.calm();
     while world.violation().is_none() && sending.join_next().await.is_some() {}
-    recover(world, &stores, &control, &mappings).await;
+    recover(world, &stores, &control, &mappings, &senders).await;
     if world.violation().is_none() {
         end::check(world, &stores, &senders).await;
     }
@@ -105,10 +110,19 @@ async fn live(world: &Arc<World>, trouble: Duration) -> usize {
 
 /// The custodian's schedule: every few seconds, as in the local program, or every minute, as on AWS; now and then it is
 /// missed. One run at a time.
-async fn custodian(world: Arc<World>, stores: Arc<Stores>, control: Arc<MemoryControl>) {
+async fn custodian(
+    world: Arc<World>,
+    stores: Arc<Stores>,
+    control: Arc<MemoryControl>,
+    mappings: [Arc<Mapping>; Target::ALL.len()],
+) {
     let interval = world.draw(|random| random.one_of(&[5, 60])).unwrap_or(60);
     loop {
-        tokio::time::sleep(Duration::from_secs(interval)).await;
+        let usual = Duration::from_secs(interval);
+        // Who delivers to a store that is out is looked at as often as ever: it is a probe.
+        let out = world.out_for_long();
+        let probes = mappings.iter().any(|mapping| out.contains(&mapping.consumer) && mapping.delivers());
+        tokio::time::sleep(if probes { usual } else { world.pause(usual) }).await;
         if world.draw(|random| random.percent(10.0)) {
             continue;
         }
@@ -148,39 +162,46 @@ fn collector(world: &Arc<World>, stores: &Arc<Stores>) -> Arc<Collector> {
 async fn refresh(world: Arc<World>, directories: Arc<DirectoryCache>) {
     loop {
         let refreshed = directories.refresh(world.now()).await;
-        let pause = if refreshed.is_ok() { 60 } else { 1 };
-        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let pause = if refreshed.is_ok() { world.pause(Duration::from_secs(60)) } else { Duration::from_secs(1) };
+        tokio::time::sleep(pause).await;
     }
 }
 
-fn send(world: &Arc<World>, senders: &Arc<Senders>, trouble: Duration) -> JoinSet<()> {
-    let trouble_ms = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
+fn send(world: &Arc<World>, senders: &Arc<Senders>, trouble: Duration, over: Duration) -> JoinSet<()> {
     let mut sending = JoinSet::new();
     let count = world.draw(|random| 1 + random.below(40));
     for number in 0..count {
-        let at = world.draw(|random| random.millis(0..trouble_ms));
+        let at = world.draw(|random| sometime(random, trouble, over));
         sending.spawn(Arc::clone(senders).invocation(number, at));
     }
     for number in 0..world.draw(|random| random.below(3)) {
-        let at = world.draw(|random| random.millis(0..trouble_ms));
+        let at = world.draw(|random| sometime(random, trouble, over));
         sending.spawn(Arc::clone(senders).smuggler(at, number));
     }
     sending
 }
 
-/// When a store is restored, how much it loses, and which: in every other world.
-fn restored(random: &mut Random, trouble: Duration) -> Option<(Duration, Duration, Target)> {
-    let trouble_ms = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
-    let target = random.one_of(&Target::ALL)?;
-    let (at, lost) = (random.millis(0..trouble_ms), random.spread_millis(1000..60 * 60 * 1000));
-    random.percent(50.0).then_some((at, lost, target))
+/// As likely in the first trouble as after it.
+fn sometime(random: &mut Random, trouble: Duration, over: Duration) -> Duration {
+    let end = if random.percent(50.0) { trouble } else { over };
+    random.millis(0..u64::try_from(end.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// When a store is restored, how much it loses, and which: in every other world, one that is not out for long.
+fn restored(world: &World, over: Duration) -> Option<Restored> {
+    let out = world.out_for_long();
+    let others: Vec<Target> = Target::ALL.into_iter().filter(|target| !out.contains(target)).collect();
+    world.draw(|random| {
+        let target = random.one_of(&others)?;
+        let (at, lost) = (sometime(random, over, over), random.spread_millis(1000..60 * 60 * 1000));
+        random.percent(50.0).then_some(Restored { target, at, lost })
+    })
 }
 
 /// Splits and merges shards, for as long as there is trouble.
-async fn reshard(world: Arc<World>, stores: Arc<Stores>, trouble: Duration) {
-    let trouble_ms = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
+async fn reshard(world: Arc<World>, stores: Arc<Stores>, trouble: Duration, over: Duration) {
     let count = world.draw(|random| random.below(4));
-    let mut times: Vec<Duration> = (0..count).map(|_| world.draw(|random| random.millis(0..trouble_ms))).collect();
+    let mut times: Vec<Duration> = (0..count).map(|_| world.draw(|random| sometime(random, trouble, over))).collect();
     times.sort();
     for at in times {
         tokio::time::sleep(at.saturating_sub(world.elapsed())).await;
@@ -188,12 +209,19 @@ async fn reshard(world: Arc<World>, stores: Arc<Stores>, trouble: Duration) {
     }
 }
 
-/// Waits until all is well.
-async fn recover(world: &World, stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping>]) {
+/// Waits until all is well. Where the stream keeps records for longer than usual, life goes on meanwhile: it is the marks of
+/// what comes next that say that all have caught up.
+async fn recover(
+    world: &World,
+    stores: &Stores,
+    control: &MemoryControl,
+    mappings: &[Arc<Mapping>],
+    senders: &Arc<Senders>,
+) {
     let deadline = world.elapsed() + Duration::from_secs(RECOVERY_HOURS * 60 * 60);
+    let mut next_report = world.elapsed();
     loop {
-        let waits = waiting_for(stores, control, mappings);
-        let Some(what) = waits else {
+        let Some((invariant, what)) = waiting_for(stores, control, mappings) else {
             world.tell("world", About::All, || "all is well".to_owned());
             return;
         };
@@ -201,13 +229,17 @@ async fn recover(world: &World, stores: &Stores, control: &MemoryControl, mappin
             return;
         }
         if world.elapsed() >= deadline {
-            return world.violated(Invariant::EverythingResumes, None, format!("after {RECOVERY_HOURS} hours {what}"));
+            return world.violated(invariant, None, format!("after {RECOVERY_HOURS} hours {what}"));
+        }
+        if invariant == Invariant::RetentionComesBack && world.elapsed() >= next_report {
+            senders.to_every_shard().await;
+            next_report = world.elapsed() + REPORTS_EVERY;
         }
         world.pass(Duration::from_secs(1)).await;
     }
 }
 
-fn waiting_for(stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping>]) -> Option<String> {
+fn waiting_for(stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping>]) -> Option<(Invariant, String)> {
     let paused = Target::ALL.into_iter().find(|target| !control.runs(*target));
     let paused = paused.map(|target| format!("{} is still paused", target.as_str()));
     let late = mappings.iter().find(|mapping| !mapping.has_caught_up());
@@ -216,5 +248,8 @@ fn waiting_for(stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping
     let undrained = (undrained > 0).then(|| format!("the overflow still holds {undrained} records"));
     let outages = stores.objects.keys().iter().filter(|key| key.starts_with("outages/")).count();
     let outages = (outages > 0).then(|| format!("{outages} outages have not ended, or have no row"));
-    paused.or(late).or(undrained).or(outages)
+    let kept_h = stores.stream.retention_now().as_secs() / 3600;
+    let raised = (stores.stream.retention_now() != STREAM_RETENTION).then(|| format!("the stream keeps {kept_h} h"));
+    let resumes = paused.or(late).or(undrained).or(outages).map(|what| (Invariant::EverythingResumes, what));
+    resumes.or(raised.map(|what| (Invariant::RetentionComesBack, what)))
 }

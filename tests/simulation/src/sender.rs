@@ -1,6 +1,7 @@
 //! Agents: each report is sent when its invocation ends, sent again where the agent does so, or sent twice.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct Senders {
     pub(crate) stream: Arc<MemoryStream>,
     pub(crate) overflow: Arc<MemoryObjects>,
     pub(crate) sent: Mutex<BTreeMap<ReportId, Sent>>,
+    /// Reports that were made up for shards; their numbers lie behind those of the invocations.
+    pub(crate) later: AtomicUsize,
 }
 
 /// A report that was sent at least once.
@@ -65,6 +68,19 @@ impl Senders {
             }
             let pause = self.world.draw(|random| random.spread_millis(100..60_000));
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// A report comes to each shard that takes records.
+    pub(crate) async fn to_every_shard(self: &Arc<Self>) {
+        let mut shards = self.stream.open_shards();
+        while !shards.is_empty() {
+            let number = 1000 + self.later.fetch_add(1, Ordering::Relaxed);
+            let (id, function, body) = self.report(number);
+            if self.stream.shard_of(&id.to_string()).is_some_and(|shard| shards.remove(&shard)) {
+                lock(&self.sent).insert(id, Sent { function, acknowledged: false });
+                Arc::clone(self).send(id, body).await;
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
-use tributary_model::{ReportId, TimestampMs};
+use tributary_model::{ReportId, Target, TimestampMs};
 use tributary_ports::{PortError, PortErrorKind};
 
 use crate::bell::Bell;
@@ -94,6 +94,21 @@ impl World {
 
     pub(crate) fn draw<A>(&self, draw: impl FnOnce(&mut Random) -> A) -> A {
         draw(&mut lock(&self.random))
+    }
+
+    /// How long who looks every `usual` for what comes by itself waits now until it looks again.
+    pub(crate) fn pause(&self, usual: Duration) -> Duration {
+        lock(&self.weather).pause(usual, self.elapsed())
+    }
+
+    /// Whether the place fails whatever it is asked.
+    pub(crate) fn is_out(&self, place: Place) -> bool {
+        lock(&self.weather).is_out(place, self.elapsed())
+    }
+
+    /// The stores that are out for long in this world.
+    pub(crate) fn out_for_long(&self) -> Vec<Target> {
+        lock(&self.weather).long.clone()
     }
 
     /// From now on nothing goes wrong.

@@ -67,11 +67,7 @@ impl MemoryControl {
     }
 
     fn check_reason(&self, consumer: Target) {
-        let place = match consumer {
-            Target::Search => Place::Search,
-            Target::Ledger => Place::Ledger,
-        };
-        let failed_at = self.world.failed_at(place);
+        let failed_at = self.world.failed_at(Place::of(consumer));
         let has_reason = failed_at.is_some_and(|at| at.plus_ms(REASON_MS) >= self.world.now());
         self.world.check(has_reason, Invariant::PausedForAReason, None, || {
             format!("{} is paused, and its store last failed: {failed_at:?}", consumer.as_str())

@@ -82,7 +82,7 @@ impl Search for MemorySearch {
     }
 
     async fn expire(&self, _: Day) -> Result<(), PortError> {
-        not_asked("search.expire")
+        self.world.call(Place::Search, "search.expire", About::Nobody, |_| Ok(())).await
     }
 
     async fn functions(&self, _: &Scope, _: usize) -> Result<Vec<FunctionSummary>, PortError> {

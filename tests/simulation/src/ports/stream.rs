@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tributary_model::limits::STREAM_RETENTION;
-use tributary_model::{Record, ReportId, TimestampMs};
+use tributary_model::{Record, ReportId, Target, TimestampMs};
 use tributary_ports::stream::{
     Entry, OperatedStream, Page, Position, Reader, SequenceNumber, Shard, ShardId, StreamRecord,
 };
@@ -16,6 +16,7 @@ use tributary_ports::{PortError, PortErrorKind, Stream};
 
 use crate::bell::Bell;
 use crate::bug::Bug;
+use crate::invariant::Invariant;
 use crate::story::About;
 use crate::weather::{Fate, Place};
 use crate::world::{World, lock};
@@ -37,6 +38,8 @@ struct State {
     earliest: BTreeMap<ReportId, TimestampMs>,
     /// Records that nobody can read, as dead letters name them.
     unreadable: BTreeSet<String>,
+    /// The last record of a shard that a consumer's checkpoint has passed.
+    passed: BTreeMap<(Target, ShardId), SequenceNumber>,
 }
 
 struct MemoryShard {
@@ -56,6 +59,7 @@ impl MemoryStream {
             retention: STREAM_RETENTION,
             earliest: BTreeMap::new(),
             unreadable: BTreeSet::new(),
+            passed: BTreeMap::new(),
         };
         for at in 0..shards as u64 {
             let end = if at + 1 == shards as u64 { u64::MAX } else { (at + 1) * width - 1 };
@@ -88,6 +92,59 @@ impl MemoryStream {
         let state = lock(&self.state);
         let end = |shard: &MemoryShard| shard.records.back().map(|record| record.sequence_number.clone());
         state.shards.iter().map(|(id, shard)| (id.clone(), end(shard))).collect()
+    }
+
+    /// How long a record is kept.
+    pub(crate) fn retention_now(&self) -> Duration {
+        lock(&self.state).retention
+    }
+
+    /// The shards that take records.
+    pub(crate) fn open_shards(&self) -> BTreeSet<ShardId> {
+        let state = lock(&self.state);
+        state.shards.iter().filter(|(_, shard)| !shard.closed).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The shard that takes a record of this key.
+    pub(crate) fn shard_of(&self, key: &str) -> Option<ShardId> {
+        let hash = hash(key);
+        let state = lock(&self.state);
+        let takes = |(_, shard): &(&ShardId, &MemoryShard)| !shard.closed && shard.hashes.contains(&hash);
+        state.shards.iter().find(takes).map(|(id, _)| id.clone())
+    }
+
+    /// Notes that a consumer's checkpoint has passed a record.
+    pub(crate) fn passed(&self, consumer: Target, shard: &ShardId, number: SequenceNumber) {
+        lock(&self.state).passed.insert((consumer, shard.clone()), number);
+    }
+
+    /// Forgets what is past its retention. What a consumer has not handled must not be.
+    fn expire(&self, state: &mut State) {
+        for (shard, record) in state.expire(self.world.now()) {
+            let number = &record.sequence_number;
+            let passed = |target| state.passed.get(&(target, shard.clone())).is_some_and(|passed| passed >= number);
+            let waits = Target::ALL.into_iter().find(|target| !passed(*target));
+            let id = Record::decode(&record.data).ok().map(|record| record.id);
+            self.world.check(waits.is_none(), Invariant::NothingWaitingExpires, id, || {
+                let (at, kept_h) = (record.arrived_at, state.retention.as_secs() / 3600);
+                let consumer = waits.map_or("", Target::as_str);
+                format!("{number} of {shard}, arrived at {at}, expires after {kept_h} h, and waits for {consumer}")
+            });
+        }
+    }
+
+    /// Keeps records for so long from now on. What has expired by then does not come back.
+    fn keep_for(&self, state: &mut State, retention: Duration) {
+        let raises = retention > state.retention;
+        let ignores = (self.world.has(Bug::RetentionNotRaised) && raises)
+            || (self.world.has(Bug::RetentionStaysRaised) && !raises);
+        self.expire(state);
+        if state.retention == retention || ignores {
+            return;
+        }
+        state.retention = retention;
+        self.world.tell("stream", About::All, || format!("keeps records for {} h", retention.as_secs() / 3600));
+        self.expire(state);
     }
 
     /// Puts bytes into the stream that no collector made.
@@ -173,15 +230,15 @@ impl State {
         sequence_number
     }
 
-    /// Forgets what is past its retention, and closed shards of which nothing is left.
-    fn expire(&mut self, now: TimestampMs) {
-        let kept_ms = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.plus_ms(-kept_ms);
-        for shard in self.shards.values_mut() {
-            while shard.records.front().is_some_and(|record| record.arrived_at < oldest) {
-                shard.records.pop_front();
-            }
+    /// Takes out what is past its retention.
+    fn expire(&mut self, now: TimestampMs) -> Vec<(ShardId, StreamRecord)> {
+        let oldest = now.minus(self.retention);
+        let mut expired = Vec::new();
+        for (id, shard) in &mut self.shards {
+            let kept_from = shard.records.partition_point(|record| record.arrived_at < oldest);
+            expired.extend(shard.records.drain(..kept_from).map(|record| (id.clone(), record)));
         }
+        expired
     }
 }
 
@@ -237,11 +294,15 @@ impl Stream for MemoryStream {
         let now = self.world.now();
         let effect = |_| {
             let mut state = lock(&self.state);
-            state.expire(now);
+            self.expire(&mut state);
             let Some(shard) = state.shards.get(shard) else {
                 return Err(PortError::new(PortErrorKind::NotFound, "stream.read", "there is no such shard"));
             };
-            Ok(page(shard, from, page_max, now))
+            let page = page(shard, from, page_max, now);
+            if self.world.has(Bug::LowerWhileOneWaits) && page.behind_ms == 0 {
+                self.keep_for(&mut state, STREAM_RETENTION);
+            }
+            Ok(page)
         };
         self.world.call(Place::Stream, "stream.read", About::Nobody, effect).await
     }
@@ -278,7 +339,7 @@ impl OperatedStream for MemoryStream {
 
     async fn set_retention(&self, retention: Duration) -> Result<(), PortError> {
         let effect = |_| {
-            lock(&self.state).retention = retention;
+            self.keep_for(&mut lock(&self.state), retention);
             Ok(())
         };
         self.world.call(Place::Stream, "stream.set_retention", About::Nobody, effect).await
