@@ -24,7 +24,8 @@ pub struct Mark {
     pub shard: ShardId,
     /// When the mark was left.
     pub at: TimestampMs,
-    /// When the last record arrived that was handled with all before it in its batch; none if none was handled yet.
+    /// When the last record arrived that was handled with all before it in its batch, or the first of a batch while none was:
+    /// nothing that arrived before waits.
     pub through: Option<TimestampMs>,
     /// What has failed since the last batch was handled; none if nothing has.
     pub failure: Option<Failure>,
@@ -110,7 +111,9 @@ impl Consumer {
 /// The mark after a batch.
 fn next_mark(now: TimestampMs, batch: &Batch, handled: &Handled, known: Option<&Mark>) -> Mark {
     let before = known.and_then(|mark| mark.failure.clone());
-    let through = known.and_then(|mark| mark.through);
+    // What comes before a batch is handled: it would come first.
+    let first = batch.records.first().map(|record| record.arrived_at);
+    let through = known.and_then(|mark| mark.through).or(first);
     let (through, failure) = match handled.failed {
         Some(kind) => {
             let before = before.unwrap_or(Failure { kind, since: now, last: now, batches: 0, records: 0 });
@@ -152,7 +155,7 @@ mod tests {
         consumer.handle(NOW.plus_ms(1), &batch).await;
         let failure = Failure { kind: PortErrorKind::Denied, since: NOW, last: NOW.plus_ms(1), batches: 2, records: 4 };
         let marked = mark(&world).await;
-        assert_eq!((marked.through, marked.failure), (None, Some(failure)));
+        assert_eq!((marked.through, marked.failure), (Some(NOW), Some(failure)));
         consumer.handle(NOW.plus_ms(2), &batch).await;
         let marked = mark(&world).await;
         assert_eq!((marked.at, marked.through, marked.failure), (NOW.plus_ms(2), Some(NOW), None));
@@ -202,6 +205,7 @@ mod tests {
         let handled =
             Consumer::new(world.worker(Target::Search), Arc::default()).handle(NOW, &batch(&[record("a", 5)])).await;
         assert_eq!((handled.redeliver.len(), handled.failed), (1, None));
-        assert_eq!(mark(&world).await.failure, None);
+        let marked = mark(&world).await;
+        assert_eq!((marked.through, marked.failure), (Some(NOW), None), "since when it waits, a mark says");
     }
 }
