@@ -12,11 +12,17 @@ use std::io::Write;
 use bytes::Bytes;
 use program::{Program, Up, lines, until};
 use serde_json::{Value, json};
+use tributary_embedded::objects::FileObjects;
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
-use tributary_model::{AccountId, Kind, ProjectId, Region, Report, ReportId, RetentionClass, TimestampMs, TokenId};
+use tributary_model::outages::{PENDING, WRITTEN};
+use tributary_model::{
+    AccountId, Kind, ProjectId, Region, Report, ReportId, RetentionClass, Target, TimestampMs, TokenId,
+};
 use tributary_pipeline::pack::{Arrival, pack};
-use tributary_ports::Stream;
+use tributary_ports::ledger::OutageRow;
+use tributary_ports::objects::Condition;
 use tributary_ports::stream::Entry;
+use tributary_ports::{Objects, PortErrorKind, Stream};
 
 /// A program with so many acknowledged reports in both stores, and their receipts.
 fn loaded(count: usize) -> (Program, Up, BTreeSet<String>) {
@@ -95,6 +101,7 @@ fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
     let id = tokens(&program)[0]["id"].as_str().expect("an id").to_owned();
     program.run(&["token", "revoke", &id]);
     let before = tokens(&program);
+    let outage = leave_outage(&program);
     let up = lose(&program, up, "ledger");
     let refused = || {
         let ended = program.command(&["query", "", "--token", &revoked, "--endpoint", &up.endpoint]).output();
@@ -105,7 +112,9 @@ fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
     assert_eq!(program.missing_in_ledger(&receipts), receipts.len(), "what was lost is lost");
 
     let restored = program.run(&["ledger", "restore"]);
-    assert!(restored.starts_with("restored "), "{restored}");
+    assert!(restored.contains(" 1 outages, "), "{restored}");
+    let since = printed(&program, &["replay", "start", "--since-outage", &outage, "--dry-run", "--watch"]);
+    assert_eq!(since["counts"]["ledger"]["applied"], receipts.len(), "{since}");
     assert_eq!(tokens(&program), before, "every token is listed again, the revoked one as revoked");
     assert!(refused(), "with its tokens back");
     let path = program.data().join("receipts").display().to_string();
@@ -120,6 +129,31 @@ fn a_lost_ledger_is_back_once_and_no_revoked_token_works_in_between() {
         !heals_a_receipt_of_nothing(&program, receipts.first().expect("a receipt")),
         "what the stream does not have is not healed"
     );
+}
+
+/// Leaves an outage of the ledger, as the custodian does when the ledger can't be told; answers its id when it has been told.
+fn leave_outage(program: &Program) -> String {
+    let ended_at = now();
+    let row = OutageRow {
+        id: format!("ledger-local-{}", ended_at.0),
+        target: Target::Ledger,
+        region: Region::local(),
+        cause: PortErrorKind::Unavailable,
+        started_at: ended_at.plus_ms(-60_000),
+        ended_at: Some(ended_at),
+        failed_batches: 3,
+        failed_records: 30,
+        updated_at: ended_at,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let objects = FileObjects::open(&program.data().join("objects")).expect("objects");
+    let (pending, written) = (format!("{PENDING}{}.json", row.id), format!("{WRITTEN}{}.json", row.id));
+    let bytes = Bytes::from(serde_json::to_vec(&row).expect("JSON"));
+    runtime.block_on(objects.put(&pending, bytes, Condition::Absent)).expect("put");
+    let is_told = || runtime.block_on(objects.get(&pending)).expect("read").is_none();
+    until("the ledger has the outage", || is_told().then_some(()));
+    assert!(runtime.block_on(objects.get(&written)).expect("read").is_some(), "it is kept");
+    row.id
 }
 
 /// Whether an audit that heals is content with a receipt like `receipt`, of a report that was never sent.

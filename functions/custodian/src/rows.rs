@@ -1,6 +1,8 @@
-//! Outages for people to read: an object each, and from there a row in the ledger, which may be what failed.
+//! Outages for people to read: an object each, and from there a row in the ledger, which may be what failed. The object stays
+//! for a ledger that gets lost.
 
 use tributary_model::limits::OUTAGES_PENDING_MAX;
+use tributary_model::outages::{PENDING, WRITTEN};
 use tributary_model::{Target, TimestampMs};
 use tributary_ports::PortError;
 use tributary_ports::ledger::OutageRow;
@@ -9,9 +11,6 @@ use tributary_ports::objects::Condition;
 use crate::Custodian;
 use crate::kept::{Kept, encode};
 use crate::outage::Outage;
-
-/// What the keys of rows begin with that the ledger does not have yet.
-const PENDING: &str = "outages/pending/";
 
 impl Custodian {
     /// Keeps what is known of an outage, until the ledger has it.
@@ -37,17 +36,28 @@ impl Custodian {
         self.objects.put(&key, encode(&key, &row)?, Condition::Always).await.map(drop)
     }
 
-    /// Writes the rows that the ledger does not have. Killed before the object is deleted, the next run writes the row
-    /// again, which changes nothing.
+    /// Writes the rows that the ledger does not have, and keeps them for a ledger that gets lost. Killed before the object
+    /// is deleted, the next run writes the row again, which changes nothing.
     ///
     /// # Errors
     /// Bad luck of any kind; the next run writes them.
     pub(crate) async fn write_rows(&self) -> Result<(), PortError> {
         for key in self.objects.list(PENDING, None, OUTAGES_PENDING_MAX).await? {
-            let kept = Kept::<OutageRow>::read(self.objects.as_ref(), key.clone()).await?;
-            let Some(row) = kept.value else { continue };
-            self.ledger.upsert_outages(vec![row]).await?;
+            let pending = Kept::<OutageRow>::read(self.objects.as_ref(), key.clone()).await?;
+            let Some(row) = pending.value else { continue };
+            self.ledger.upsert_outages(vec![row.clone()]).await?;
+            self.keep_written(row).await?;
             self.objects.delete(&key).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a row that the ledger has, unless a later one is kept: another run may be slow with what was known before.
+    async fn keep_written(&self, row: OutageRow) -> Result<(), PortError> {
+        let mut written = Kept::read(self.objects.as_ref(), format!("{WRITTEN}{}.json", row.id)).await?;
+        let is_later = |known: &OutageRow| known.updated_at < row.updated_at;
+        if written.value.as_ref().is_none_or(is_later) {
+            written.replace(self.objects.as_ref(), row).await?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use tributary_embedded::objects::FileObjects;
 use tributary_embedded::stream::{Clock, FileStream, StreamSettings};
 use tributary_model::directory::OBJECT_KEY;
 use tributary_model::limits::{STREAM_RETENTION, STREAM_RETENTION_MAX};
-use tributary_model::outages::open_outage_key;
+use tributary_model::outages::{WRITTEN, open_outage_key};
 use tributary_model::store_settings::{Batches, SETTINGS_KEY, Setting};
 use tributary_model::{
     AccountId, Day, Directory, Invocation, Kind, ProjectId, Record, Region, Report, ReportId, RetentionClass, Target,
@@ -216,7 +216,8 @@ async fn a_store_that_fails_pauses_its_own_consumer_until_it_is_back() {
     let rows = world.ledger.outages(None, 10).await.expect("rows");
     assert_eq!(rows.len(), 1, "one outage");
     assert_eq!((rows[0].ended_at, rows[0].failed_batches), (Some(NOW.plus_ms(9100)), 4));
-    assert_eq!(world.objects.list("outages/", None, 10).await.expect("keys"), Vec::<String>::new());
+    let left = world.objects.list("outages/", None, 10).await.expect("keys");
+    assert_eq!(left, [format!("{WRITTEN}{}.json", rows[0].id)], "what is left is for a ledger that gets lost");
 }
 
 /// PEER-BUGS L6: a failing login pauses; and a changed secret is found by the next probe.

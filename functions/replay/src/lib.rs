@@ -58,7 +58,7 @@ pub use progress::{Progress, ShardProgress, progress};
 pub use readers::Readers;
 pub use receipts::{Receipt, check_receipts};
 pub use request::{Mode, Request};
-pub use restore::{restore_audit_events, restore_dead_letters};
+pub use restore::{restore_audit_events, restore_dead_letters, restore_outages};
 pub use runner::{Next, Runner, Stepped};
 pub use start::{StartError, start};
 pub use state::{Counts, Gap, Replay, State};

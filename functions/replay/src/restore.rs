@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use tributary_model::dead_letter::PREFIX;
 use tributary_model::limits::{PAGE_ITEMS, PAGE_ITEMS_MAX};
-use tributary_ports::ledger::{AuditEvent, DeadLetterRow};
+use tributary_model::outages::WRITTEN;
+use tributary_ports::ledger::{AuditEvent, DeadLetterRow, OutageRow};
 use tributary_ports::{Keys, Ledger, Objects, PortError, PortErrorKind};
 
 use crate::dead_letter::{OpenedDeadLetter, read_dead_letter};
@@ -66,19 +68,40 @@ async fn row(objects: &dyn Objects, keys: &dyn Keys, key: &str) -> Result<Option
 /// # Errors
 /// If a store fails, or an object is no event.
 pub async fn restore_audit_events(objects: &dyn Objects, ledger: &dyn Ledger) -> Result<usize, PortError> {
+    let write = async |events: Vec<AuditEvent>| ledger.append_audit_events(events).await;
+    restore_rows(objects, AUDIT, "audit.restore", write).await
+}
+
+/// Writes the rows of outages that the ledger had, and answers how many there are; what it never had, the custodian writes. A
+/// row that is there and was known later is left as it is.
+///
+/// # Errors
+/// If a store fails, or an object is no row.
+pub async fn restore_outages(objects: &dyn Objects, ledger: &dyn Ledger) -> Result<usize, PortError> {
+    let write = async |rows: Vec<OutageRow>| ledger.upsert_outages(rows).await;
+    restore_rows(objects, WRITTEN, "outages.restore", write).await
+}
+
+/// Writes what the objects whose keys begin with `prefix` hold, page by page, and answers how many there are.
+async fn restore_rows<R: DeserializeOwned>(
+    objects: &dyn Objects,
+    prefix: &str,
+    operation: &'static str,
+    write: impl AsyncFn(Vec<R>) -> Result<(), PortError>,
+) -> Result<usize, PortError> {
     let mut restored = 0;
     let mut after: Option<String> = None;
     loop {
-        let found = objects.list(AUDIT, after.as_deref(), PAGE_ITEMS).await?;
-        let mut events: Vec<AuditEvent> = Vec::with_capacity(found.len());
+        let found = objects.list(prefix, after.as_deref(), PAGE_ITEMS).await?;
+        let mut rows: Vec<R> = Vec::with_capacity(found.len());
         for key in &found {
             let Some(object) = objects.get(key).await? else { continue };
-            let failed = |error| PortError::new(PortErrorKind::Invalid, "audit.restore", format!("{key}: {error}"));
-            events.push(serde_json::from_slice(&object.bytes).map_err(failed)?);
+            let failed = |error| PortError::new(PortErrorKind::Invalid, operation, format!("{key}: {error}"));
+            rows.push(serde_json::from_slice(&object.bytes).map_err(failed)?);
         }
-        restored += events.len();
-        if !events.is_empty() {
-            ledger.append_audit_events(events).await?;
+        restored += rows.len();
+        if !rows.is_empty() {
+            write(rows).await?;
         }
         match found.into_iter().next_back() {
             Some(last) => after = Some(last),

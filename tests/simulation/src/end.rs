@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tributary_model::outages::WRITTEN;
 use tributary_model::{Outcome, ReportId, Target, TimestampMs};
 use tributary_ports::stream::Batch;
 
@@ -82,7 +83,12 @@ fn check_dead_letters(world: &World, stores: &Stores, sent: &BTreeMap<ReportId, 
 fn check_outages(world: &World, stores: &Stores) {
     let told = stores.ledger.outages_now();
     let ended = told.values().all(|row| row.ended_at.is_some_and(|at| at >= row.started_at));
-    let left: Vec<String> = stores.objects.keys().into_iter().filter(|key| key.starts_with("outages/")).collect();
+    let left: Vec<String> = stores
+        .objects
+        .keys()
+        .into_iter()
+        .filter(|key| key.starts_with("outages/") && !key.starts_with(WRITTEN))
+        .collect();
     world.check(ended && left.is_empty(), Invariant::OutagesAreToldAndEnd, None, || {
         format!("the ledger tells of {told:?}, and these objects are left: {left:?}")
     });

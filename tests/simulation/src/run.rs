@@ -8,6 +8,7 @@ use tributary_access::{Authority, DirectoryCache};
 use tributary_collector::Collector;
 use tributary_custodian::Custodian;
 use tributary_model::limits::STREAM_RETENTION;
+use tributary_model::outages::WRITTEN;
 use tributary_model::{Region, ReportId, Target};
 
 use crate::bug::Bug;
@@ -246,7 +247,8 @@ fn waiting_for(stores: &Stores, control: &MemoryControl, mappings: &[Arc<Mapping
     let late = late.map(|mapping| format!("{} has not caught up", mapping.consumer.as_str()));
     let undrained = stores.overflow.keys().len();
     let undrained = (undrained > 0).then(|| format!("the overflow still holds {undrained} records"));
-    let outages = stores.objects.keys().iter().filter(|key| key.starts_with("outages/")).count();
+    let outages =
+        stores.objects.keys().iter().filter(|key| key.starts_with("outages/") && !key.starts_with(WRITTEN)).count();
     let outages = (outages > 0).then(|| format!("{outages} outages have not ended, or have no row"));
     let kept_h = stores.stream.retention_now().as_secs() / 3600;
     let raised = (stores.stream.retention_now() != STREAM_RETENTION).then(|| format!("the stream keeps {kept_h} h"));
