@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -18,21 +19,36 @@ use tributary_embedded::objects::FileObjects;
 use tributary_model::directory::OBJECT_KEY;
 use tributary_model::{AccountId, Directory, ProjectId, Region, RetentionClass, TimestampMs};
 use tributary_pipeline::unpack::{Unpacked, unpack};
+use tributary_ports::keys::{DataKey, PublicKey, Purpose, Signature};
 use tributary_ports::objects::{Condition, Etag, Object};
 use tributary_ports::stream::{Entry, Page, Position, SequenceNumber, Shard, ShardId};
-use tributary_ports::{Keys as _, Objects, Overflow, PortError, Stream};
+use tributary_ports::{Keys, Objects, Overflow, PortError, Stream};
 
 /// 2026-11-21T18:05:00.000Z, some minutes after the captures were taken.
 pub(crate) const NOW: TimestampMs = TimestampMs(1_795_284_300_000);
 pub(crate) const ISSUER: &str = "https://tributary.test";
 
-/// What the stream does with the next appends.
+/// What becomes of the next calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Fate {
     #[default]
     Stores,
     Fails(fn() -> PortError),
+    AnswersAfter(Duration),
     NeverAnswers,
+}
+
+impl Fate {
+    async fn meet(fate: &Mutex<Self>) -> Result<(), PortError> {
+        let fate = *fate.lock().expect("no panic");
+        match fate {
+            Self::Stores => {}
+            Self::Fails(error) => return Err(error()),
+            Self::AnswersAfter(time) => tokio::time::sleep(time).await,
+            Self::NeverAnswers => std::future::pending().await,
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -44,12 +60,7 @@ pub(crate) struct Recorder {
 #[async_trait]
 impl Stream for Recorder {
     async fn append(&self, entries: Vec<Entry>) -> Result<Vec<SequenceNumber>, PortError> {
-        let fate = *self.fate.lock().expect("no panic");
-        match fate {
-            Fate::Fails(error) => return Err(error()),
-            Fate::NeverAnswers => std::future::pending().await,
-            Fate::Stores => {}
-        }
+        Fate::meet(&self.fate).await?;
         let numbers = entries.iter().map(|_| SequenceNumber("1".into())).collect();
         self.entries.lock().expect("no panic").extend(entries);
         Ok(numbers)
@@ -64,6 +75,62 @@ impl Stream for Recorder {
     }
 }
 
+/// Where the collector reads its directory.
+pub(crate) struct Library {
+    objects: Arc<FileObjects>,
+    fate: Mutex<Fate>,
+}
+
+#[async_trait]
+impl Objects for Library {
+    async fn put(&self, _: &str, _: Bytes, _: Condition) -> Result<Etag, PortError> {
+        unreachable!("the collector only reads its directory")
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Object>, PortError> {
+        Fate::meet(&self.fate).await?;
+        self.objects.get(key).await
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+        unreachable!("the collector only reads its directory")
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), PortError> {
+        unreachable!("the collector only reads its directory")
+    }
+}
+
+/// The keys that seal what overflows.
+pub(crate) struct Locksmith {
+    keys: Arc<KeyFile>,
+    fate: Mutex<Fate>,
+}
+
+#[async_trait]
+impl Keys for Locksmith {
+    async fn sign(&self, _: &str, _: &[u8]) -> Result<Signature, PortError> {
+        unreachable!("the collector signs nothing")
+    }
+
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
+        unreachable!("the collector has the directory")
+    }
+
+    async fn rotate(&self) -> Result<PublicKey, PortError> {
+        unreachable!("the collector signs nothing")
+    }
+
+    async fn data_key(&self, purpose: Purpose) -> Result<DataKey, PortError> {
+        Fate::meet(&self.fate).await?;
+        self.keys.data_key(purpose).await
+    }
+
+    async fn unwrap_key(&self, purpose: Purpose, wrapped: &[u8]) -> Result<DataKey, PortError> {
+        self.keys.unwrap_key(purpose, wrapped).await
+    }
+}
+
 /// The overflow's objects.
 #[derive(Default)]
 pub(crate) struct Shelf {
@@ -74,12 +141,7 @@ pub(crate) struct Shelf {
 #[async_trait]
 impl Objects for Shelf {
     async fn put(&self, key: &str, bytes: Bytes, _: Condition) -> Result<Etag, PortError> {
-        let fate = *self.fate.lock().expect("no panic");
-        match fate {
-            Fate::Fails(error) => return Err(error()),
-            Fate::NeverAnswers => std::future::pending().await,
-            Fate::Stores => {}
-        }
+        Fate::meet(&self.fate).await?;
         self.objects.lock().expect("no panic").insert(key.to_owned(), bytes);
         Ok(Etag("x".into()))
     }
@@ -103,7 +165,9 @@ pub(crate) struct Fixture {
     keys: Arc<KeyFile>,
     pub(crate) objects: Arc<FileObjects>,
     directories: Arc<DirectoryCache>,
+    library: Arc<Library>,
     stream: Arc<Recorder>,
+    locksmith: Arc<Locksmith>,
     shelf: Arc<Shelf>,
     overflow: Overflow,
     _folder: TempDir,
@@ -127,13 +191,26 @@ impl Fixture {
             add_project(objects.as_ref(), &request, NOW).await.expect("added");
         }
         let stream = Arc::new(Recorder::default());
-        let directories = DirectoryCache::new(objects.clone(), OBJECT_KEY);
+        let library = Arc::new(Library { objects: objects.clone(), fate: Mutex::default() });
+        let directories = DirectoryCache::new(library.clone(), OBJECT_KEY);
         let region = Region::new("eu-west-1").expect("a region");
         let shelf = Arc::new(Shelf::default());
-        let overflow = Overflow { objects: shelf.clone(), keys: keys.clone() };
+        let locksmith = Arc::new(Locksmith { keys: keys.clone(), fate: Mutex::default() });
+        let overflow = Overflow { objects: shelf.clone(), keys: locksmith.clone() };
         let authority = Authority::new(Arc::clone(&directories));
         let collector = Collector::new(authority, stream.clone(), overflow.clone(), region);
-        let fixture = Self { collector, keys, objects, directories, stream, shelf, overflow, _folder: folder };
+        let fixture = Self {
+            collector,
+            keys,
+            objects,
+            directories,
+            library,
+            stream,
+            locksmith,
+            shelf,
+            overflow,
+            _folder: folder,
+        };
         fixture.refresh().await;
         fixture
     }
@@ -177,6 +254,14 @@ impl Fixture {
         let input = format!("{}.{}", part(&own_header), part(&own_claims));
         let signature = self.keys.sign(&key.kid, input.as_bytes()).await.expect("a signature");
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.bytes))
+    }
+
+    pub(crate) fn let_directory(&self, fate: Fate) {
+        *self.library.fate.lock().expect("no panic") = fate;
+    }
+
+    pub(crate) fn let_keys(&self, fate: Fate) {
+        *self.locksmith.fate.lock().expect("no panic") = fate;
     }
 
     pub(crate) fn let_stream(&self, fate: Fate) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use tributary_model::limits::{DIRECTORY_REFRESH, DIRECTORY_STALE_MAX};
 use tributary_model::overflow;
 use tributary_pipeline::unpack::unpack;
 use tributary_ports::{PortError, PortErrorKind};
@@ -106,4 +108,48 @@ async fn stores_that_do_not_answer_cost_the_sender_less_than_800_ms() {
     let handled = fixture.send(post_as(&token, report(""))).await;
     assert_eq!(begun.elapsed(), Duration::from_millis(700), "by the test's own clock");
     assert_eq!((handled.facts.status, handled.facts.reason), (503, "unavailable"));
+}
+
+/// Whatever is slow, and however much of it, the sender has its answer within `ANSWER_TIMEOUT`: the Go agent gives up after 1 s.
+#[tokio::test(start_paused = true)]
+async fn directory_stream_keys_and_overflow_together_cost_the_sender_800_ms_at_most() {
+    const NEVER: Fate = Fate::NeverAnswers;
+    let after = |ms| Fate::AnswersAfter(Duration::from_millis(ms));
+    let fates = [Fate::Stores, after(299), after(399), after(499), NEVER];
+    let fixture = Fixture::new().await;
+    let token = fixture.token_with(&json!({}), &json!({"exp": NOW.plus(DIRECTORY_STALE_MAX).0 / 1000})).await;
+    let mut now = NOW;
+    let mut take = async |directory, stream, keys, overflow| {
+        fixture.let_directory(directory);
+        fixture.let_stream(stream);
+        fixture.let_keys(keys);
+        fixture.let_overflow(overflow);
+        now = now.plus(DIRECTORY_REFRESH); // it is due again
+        let begun = tokio::time::Instant::now();
+        let handled = fixture.send_at(now, post_as(&token, report(""))).await;
+        fixture.let_directory(Fate::Stores);
+        fixture.let_keys(Fate::Stores);
+        let (stored, kept) = (fixture.take_stored().len(), fixture.take_overflowed().await.len());
+        (begun.elapsed().as_millis(), handled.facts.status, stored, kept)
+    };
+    assert_eq!(take(NEVER, NEVER, NEVER, NEVER).await, (800, 503, 0, 0));
+    assert_eq!(take(NEVER, NEVER, Fate::Stores, NEVER).await, (800, 503, 0, 0));
+    assert_eq!(take(NEVER, Fate::Stores, NEVER, NEVER).await, (500, 200, 1, 0), "no stream is too late that answers");
+    assert_eq!(take(NEVER, NEVER, Fate::Stores, Fate::Stores).await, (500, 200, 0, 1));
+    assert_eq!(
+        take(after(450), after(300), after(100), after(150)).await,
+        (750, 200, 0, 1),
+        "none is out, all are slow"
+    );
+    for directory in fates {
+        for stream in fates {
+            for keys in fates {
+                for overflow in fates {
+                    let (ms, status, stored, kept) = take(directory, stream, keys, overflow).await;
+                    let told = if stored + kept > 0 { 200 } else { 503 };
+                    assert!(ms <= 800 && status == told, "{directory:?} {stream:?} {keys:?} {overflow:?}: {ms} ms");
+                }
+            }
+        }
+    }
 }
