@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary_model::replays::ACTIVE;
-use tributary_model::{Target, TokenId};
+use tributary_model::{Target, TimestampMs, TokenId};
 use tributary_replay::{Mode, Next, Replays, Request, Runner, open, progress, start};
 
 use crate::bug::Bug;
@@ -17,6 +17,8 @@ use crate::world::{BEGIN, Process, World};
 const RUNNERS: usize = 2;
 /// A replay takes this long at most, trouble included.
 const TAKES_AT_MOST: Duration = Duration::from_secs(3 * 60 * 60);
+/// What is this close to the end of its retention may be gone before a replay comes to it.
+const FORGETS_SOON: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often the operator looks, and how soon one tries again.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
@@ -44,7 +46,7 @@ pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, restored: R
         (0..RUNNERS).map(|number| tokio::spawn(run(Arc::clone(&world), Arc::clone(&replays), number))).collect();
     // A replay waits for the store that is out, too: its dead letters may go there.
     let deadline = at.max(over) + TAKES_AT_MOST;
-    let Some(id) = begin(&world, &replays, target, deadline).await else {
+    let Some(id) = begin(&world, &stores, &replays, target, deadline).await else {
         return world.violated(Invariant::EverythingResumes, None, "no replay could be started".to_owned());
     };
     world.tell("operator", About::All, || format!("replays the stream into {}", target.as_str()));
@@ -64,13 +66,24 @@ pub(crate) async fn disaster(world: Arc<World>, stores: Arc<Stores>, restored: R
     check_counts(&world, &replays, &id, target).await;
 }
 
+/// From when on an operator replays: as early as the stream goes, but not what it is about to forget.
+fn oldest(now: TimestampMs, stores: &Stores) -> TimestampMs {
+    BEGIN.max(now.minus(stores.stream.retention_now().saturating_sub(FORGETS_SOON)))
+}
+
 /// Starts the replay, as often as it takes. It may be started twice, since an answer may get lost.
-async fn begin(world: &World, replays: &Replays, target: Target, deadline: Duration) -> Option<String> {
+async fn begin(
+    world: &World,
+    stores: &Stores,
+    replays: &Replays,
+    target: Target,
+    deadline: Duration,
+) -> Option<String> {
     while world.elapsed() < deadline {
         let now = world.now();
         let request = Request {
             mode: Mode::Apply,
-            from: BEGIN,
+            from: oldest(now, stores),
             to: now,
             regions: Vec::new(),
             shards: Vec::new(),
