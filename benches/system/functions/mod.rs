@@ -1,6 +1,7 @@
 //! What the functions' binaries cost on Lambda: under a Runtime API in this process, each binary in one of its own, whose
 //! processor time alone counts.
 
+mod beside;
 mod collector;
 mod null;
 mod start;
@@ -14,6 +15,7 @@ use tributary_rig::binaries::Binary;
 use crate::Result;
 
 /// The functions' programs.
+#[derive(Clone)]
 pub(crate) struct Bootstraps {
     /// Where `cargo xtask lambda` has put one stack's functions, as they are deployed; none for those that cargo builds with
     /// the workspace's release profile.

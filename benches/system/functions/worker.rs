@@ -1,6 +1,5 @@
 //! Records per second of the worker's processor time: batches of 500 reports of 1 kB as Kinesis events, unpacked, parsed and
-//! written to a search server that keeps nothing; and beside it the same steps without an event loop and HTTP. Then the same
-//! batches into OpenSearch itself, beside the very requests that the worker makes of them sent by a bare client.
+//! written to a search server that keeps nothing; and beside it the same steps without an event loop and HTTP.
 
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
@@ -14,19 +13,14 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tributary_model::{AccountId, Kind, ProjectId, Region, Report, RetentionClass, TokenId, limits};
 use tributary_pipeline::normalize::normalize;
 use tributary_pipeline::pack::{Arrival, pack};
 use tributary_pipeline::unpack::unpack;
-use tributary_rig::opensearch::Cluster;
 use tributary_rig::runtime_api::Function;
 
-use super::{Bootstraps, null};
+use super::{Bootstraps, beside, null};
 use crate::Result;
 use crate::process::cpu_seconds;
 
@@ -60,7 +54,11 @@ pub(super) async fn table(bootstraps: &Bootstraps, run: Duration) -> Result<()> 
     row("worker, into a null search server", records, cpu_seconds(process)? - cpu);
     floor(&events, &batches, &bodies, run)?;
     println!();
-    beside_a_bare_client(bootstraps, &events, &bodies).await
+    let bootstraps = bootstraps.clone();
+    // A thread of its own, to which the runtime of this one does not lend its threads.
+    let beside =
+        std::thread::spawn(move || beside::table(&bootstraps, &events, &bodies).map_err(|error| error.to_string()));
+    Ok(beside.join().map_err(|_| "the comparison panicked")??)
 }
 
 fn row(name: &str, records: usize, cpu: f64) {
@@ -69,7 +67,7 @@ fn row(name: &str, records: usize, cpu: f64) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
-fn as_f64(count: usize) -> f64 {
+pub(super) fn as_f64(count: usize) -> f64 {
     count as f64
 }
 
@@ -111,7 +109,7 @@ fn event(records: &[Bytes]) -> String {
     json!({"Records": records.iter().enumerate().map(record).collect::<Vec<_>>()}).to_string()
 }
 
-fn worker(bootstraps: &Bootstraps, search: &str, others: SocketAddr) -> Function {
+pub(super) fn worker(bootstraps: &Bootstraps, search: &str, others: SocketAddr) -> Function {
     let environment = [
         ("AWS_ENDPOINT_URL", &*format!("http://{others}")),
         ("TRIBUTARY_REGION", "eu-west-1"),
@@ -126,7 +124,7 @@ fn worker(bootstraps: &Bootstraps, search: &str, others: SocketAddr) -> Function
     Function::new(&bootstraps.worker(), &environment)
 }
 
-async fn invoke(worker: &Function, event: &str) -> Result<()> {
+pub(super) async fn invoke(worker: &Function, event: &str) -> Result<()> {
     let answer = worker.invoke(event.to_owned()).await.json();
     if answer == json!({"batchItemFailures": []}) { Ok(()) } else { Err(format!("{answer}\n{}", worker.log()).into()) }
 }
@@ -189,68 +187,4 @@ fn floor(events: &[String], batches: &[Vec<Bytes>], bodies: &[Bytes], run: Durat
     let documents = bodies.len().max(1) * limits::BATCH_RECORDS;
     println!("\nA document has {} bytes in a request, {} compressed.", bytes / documents, zipped / documents);
     Ok(())
-}
-
-async fn beside_a_bare_client(bootstraps: &Bootstraps, events: &[String], bodies: &[Bytes]) -> Result<()> {
-    let cluster = Cluster::one().await;
-    let address: SocketAddr = cluster.url(0).trim_start_matches("http://").parse()?;
-    let template = include_bytes!("../../../infra/index/invocations.json");
-    let mut client = client(address).await?;
-    post(&mut client, "PUT", "/_index_template/invocations", Bytes::from_static(template), false).await?;
-    let worker = worker(bootstraps, &cluster.url(0), address);
-    println!("| sender | documents/s in each of five runs |");
-    println!("|---|---|");
-    let mut rates = [Vec::new(), Vec::new()];
-    // The first run of each warms the server up and is not counted.
-    for _ in 0..6 {
-        clear(&mut client).await?;
-        let begun = Instant::now();
-        for event in events {
-            invoke(&worker, event).await?;
-        }
-        rates[0].push(begun.elapsed());
-        clear(&mut client).await?;
-        let begun = Instant::now();
-        for body in bodies {
-            let answer = post(&mut client, "POST", "/_bulk?filter_path=errors", body.clone(), true).await?;
-            if answer != json!({"errors": false}) {
-                return Err(answer.to_string().into());
-            }
-        }
-        rates[1].push(begun.elapsed());
-    }
-    let documents = as_f64(events.len() * limits::BATCH_RECORDS);
-    for (name, took) in ["worker", "bare client"].into_iter().zip(&rates) {
-        let rates: Vec<String> =
-            took.iter().skip(1).map(|took| format!("{:.0}", documents / took.as_secs_f64())).collect();
-        println!("| {name} | {} |", rates.join(", "));
-    }
-    let [worker, bare] = rates.map(|took| took.iter().skip(1).sum::<Duration>().as_secs_f64());
-    println!("\nThe worker reaches {:.0} % of the bare client.", bare / worker * 100.0);
-    Ok(())
-}
-
-type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
-
-async fn client(address: SocketAddr) -> Result<Sender> {
-    let connection = TcpStream::connect(address).await?;
-    connection.set_nodelay(true)?;
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connection)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-async fn clear(client: &mut Sender) -> Result<()> {
-    post(client, "DELETE", "/invocations-*", Bytes::new(), false).await.map(drop)
-}
-
-async fn post(client: &mut Sender, method: &str, path: &str, body: Bytes, is_gzip: bool) -> Result<Value> {
-    let mut request = Request::builder().method(method).uri(path).header("host", "opensearch");
-    request = request.header("content-type", "application/json");
-    if is_gzip {
-        request = request.header("content-encoding", "gzip");
-    }
-    client.ready().await?;
-    let answer = client.send_request(request.body(Full::from(body))?).await?;
-    Ok(serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?)
 }

@@ -27,11 +27,11 @@ impl Refusal {
         let after = retry_after_s(stream);
         let refusal = match stream.kind {
             PortErrorKind::Throttled => {
-                let detail = "the stream takes no more just now; the report is not stored, send it again";
+                let detail = "the stream takes no more just now; send the report again, it counts once";
                 Self::new(Problem::too_many_requests(detail, after), "throttled")
             }
             _ => {
-                let detail = "the stream did not take the report; it is not stored, send it again";
+                let detail = "the stream did not say that it has the report; send it again, it counts once";
                 Self::new(Problem::service_unavailable(detail, after), "unavailable")
             }
         };

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use self::home::Home;
-use self::node::Node;
+use self::node::{Form, Node};
 use crate::http;
 use crate::process::until;
 
@@ -34,7 +34,16 @@ impl Cluster {
     /// # Panics
     /// If it does not become green; with the end of its log.
     pub async fn one() -> Self {
-        Self::start(1, false).await
+        Self::start(1, false, Form::Tested).await
+    }
+
+    /// One node that lets anyone in, for measurements: with both of its compilers, on the processors that the calling thread
+    /// may use.
+    ///
+    /// # Panics
+    /// If it does not become green; with the end of its log.
+    pub async fn measured() -> Self {
+        Self::start(1, false, Form::Measured).await
     }
 
     /// One node that knows one user, with the security plug-in.
@@ -42,7 +51,7 @@ impl Cluster {
     /// # Panics
     /// If it does not become green; with the end of its log.
     pub async fn secured() -> Self {
-        Self::start(1, true).await
+        Self::start(1, true, Form::Tested).await
     }
 
     /// Three nodes in three zones.
@@ -50,12 +59,12 @@ impl Cluster {
     /// # Panics
     /// If they do not become green; with the end of the first one's log.
     pub async fn zones() -> Self {
-        Self::start(3, false).await
+        Self::start(3, false, Form::Tested).await
     }
 
-    async fn start(nodes: usize, secured: bool) -> Self {
+    async fn start(nodes: usize, secured: bool, form: Form) -> Self {
         let home = Home::open(secured);
-        let mut cluster = Self { nodes: Node::start_all(&home, nodes), secured };
+        let mut cluster = Self { nodes: Node::start_all(&home, nodes, form), secured };
         cluster.recovers().await;
         cluster
     }

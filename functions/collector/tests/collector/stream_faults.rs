@@ -66,8 +66,8 @@ async fn the_same_report_overflows_into_the_same_object() {
 async fn a_report_that_is_nowhere_is_never_acknowledged() {
     let fixture = Fixture::new().await;
     let token = fixture.token().await;
-    let unavailable = "the stream did not take the report; it is not stored, send it again";
-    let throttled = "the stream takes no more just now; the report is not stored, send it again";
+    let unavailable = "the stream did not say that it has the report; send it again, it counts once";
+    let throttled = "the stream takes no more just now; send the report again, it counts once";
     fixture.let_overflow(Fate::Fails(no_room));
     for error in FAULTS {
         fixture.let_stream(Fate::Fails(error));

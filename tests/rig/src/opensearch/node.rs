@@ -11,9 +11,6 @@ use tempfile::TempDir;
 use super::home::Home;
 use crate::process::{Process, free_port};
 
-/// Bytes that a node may keep in memory.
-const HEAP: &str = "512m";
-
 /// Root is refused by the server; whoever is root here runs it as `nobody`.
 const NOBODY: u32 = 65_534;
 
@@ -39,22 +36,48 @@ plugins.security.allow_default_init_securityindex: true
 plugins.security.restapi.roles_enabled: [all_access]
 ";
 
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Tests: many of them beside each other, soon there, soon gone.
+    Tested,
+    /// A measurement: as it is run in earnest, on the processors of whoever starts it.
+    Measured,
+}
+
+impl Form {
+    const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Tested => &["-Xmx512m", "-XX:TieredStopAtLevel=1"],
+            Self::Measured => &["-Xmx1g"],
+        }
+    }
+
+    const fn settings(self) -> &'static str {
+        match self {
+            Self::Tested => "node.processors: 2\n",
+            Self::Measured => "",
+        }
+    }
+}
+
 /// One process of a cluster.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) port: u16,
     home: Home,
+    form: Form,
     /// None only while it is started again.
     process: Option<Process>,
 }
 
 impl Node {
-    pub(super) fn start_all(home: &Home, count: usize) -> Vec<Self> {
+    pub(super) fn start_all(home: &Home, count: usize, form: Form) -> Vec<Self> {
         let ports: Vec<(u16, u16)> = (0..count).map(|_| (free_port(), free_port())).collect();
-        (0..count).map(|number| Self::start(home, number, &ports)).collect()
+        (0..count).map(|number| Self::start(home, number, &ports, form)).collect()
     }
 
-    fn start(home: &Home, number: usize, ports: &[(u16, u16)]) -> Self {
+    fn start(home: &Home, number: usize, ports: &[(u16, u16)], form: Form) -> Self {
         let folder = tempfile::tempdir().expect("a node's folder");
         for part in ["conf", "data", "logs", "tmp"] {
             fs::create_dir(folder.path().join(part)).expect("a part of a node's folder");
@@ -62,6 +85,7 @@ impl Node {
         let conf = folder.path().join("conf");
         write(&conf.join("log4j2.properties"), LOGGING);
         let mut settings = settings(folder.path(), number, ports);
+        settings.push_str(form.settings());
         if home.security_settings().exists() {
             settings.push_str(SECURITY);
             secure(&conf, &home.security_settings());
@@ -71,8 +95,8 @@ impl Node {
             give_away(folder.path());
         }
         let process =
-            Process::start_in(&format!("OpenSearch node {number}"), &mut command(home, folder.path()), folder);
-        Self { port: ports[number].0, home: home.clone(), process: Some(process) }
+            Process::start_in(&format!("OpenSearch node {number}"), &mut command(home, folder.path(), form), folder);
+        Self { port: ports[number].0, home: home.clone(), form, process: Some(process) }
     }
 
     pub(super) fn process(&mut self) -> &mut Process {
@@ -86,7 +110,7 @@ impl Node {
     /// Ends the process, if it has not ended, and starts another on its data.
     pub(super) fn restart(&mut self) {
         let folder: TempDir = self.process.take().expect("a node's process").kill();
-        let mut command = command(&self.home, folder.path());
+        let mut command = command(&self.home, folder.path(), self.form);
         self.process = Some(Process::start_in("OpenSearch node", &mut command, folder));
     }
 }
@@ -102,7 +126,6 @@ fn settings(folder: &Path, number: usize, ports: &[(u16, u16)]) -> String {
         "cluster.name: rig
 node.name: n{number}
 node.attr.zone: {}
-node.processors: 2
 path.data: {folder}/data
 path.logs: {folder}/logs
 network.host: 127.0.0.1
@@ -118,9 +141,9 @@ cluster.routing.allocation.disk.threshold_enabled: false
     )
 }
 
-fn command(home: &Home, folder: &Path) -> Command {
+fn command(home: &Home, folder: &Path, form: Form) -> Command {
     let mut command = Command::new("java");
-    command.args(["-Xms128m", &format!("-Xmx{HEAP}"), "-Xss1m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.args(["-Xms128m", "-Xss1m", "-XX:+UseSerialGC"]).args(form.options());
     command.args(["-Djna.nosys=true", "-Dlog4j2.disable.jmx=true", "-Dopensearch.distribution.type=tar"]);
     command.arg(format!("-Djava.io.tmpdir={}", folder.join("tmp").display()));
     command.arg(format!("-Dopensearch.path.home={}", home.folder.display()));
