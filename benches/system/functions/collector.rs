@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tributary::local::{Local, Settings};
 use tributary_rig::runtime_api::Function;
 
-use super::{Bootstraps, null};
+use super::{Bootstraps, null, round_trips};
 use crate::Result;
 use crate::process::cpu_seconds;
 
@@ -79,6 +79,10 @@ pub(super) async fn table(bootstraps: &Bootstraps, run: Duration) -> Result<()> 
     let collector = Collector::deploy(bootstraps).await?;
     let event = collector.event()?;
     row("collector", &collector.function, &event, run).await?;
+    let each =
+        tokio::task::spawn_blocking(move || round_trips::cpu_seconds(run / 4).map_err(|error| error.to_string()));
+    let each = each.await??;
+    println!("| floor: three round trips over bare sockets | | {:.0} | {:.1} | |", 1.0 / each, each * 1e6);
     match bootstraps.probe() {
         Some(probe) => row("the runtime alone", &Function::new(&probe, &[]), &event, run).await,
         None => Ok(()),

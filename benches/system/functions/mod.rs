@@ -4,6 +4,7 @@
 mod beside;
 mod collector;
 mod null;
+mod round_trips;
 mod start;
 mod worker;
 
