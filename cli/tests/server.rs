@@ -83,6 +83,7 @@ fn assert_problem(answer: &str, status: u16, title: &str, detail: &str) {
     assert_eq!(problem, serde_json::json!({"status": status, "title": title, "detail": detail}));
 }
 
+/// S1: a body without Content-Length has the same limit.
 #[tokio::test]
 async fn what_breaks_a_limit_hears_which_one() {
     let running = start(Settings::default());
@@ -130,6 +131,7 @@ async fn what_breaks_a_limit_hears_which_one() {
     }
 }
 
+/// S10: a slow body.
 #[tokio::test]
 async fn a_body_that_stalls_is_answered_with_408() {
     let running = start(Settings { body_timeout: SHORT, ..Settings::default() });
@@ -139,6 +141,7 @@ async fn a_body_that_stalls_is_answered_with_408() {
     }
 }
 
+/// S10: a slow head.
 #[tokio::test]
 async fn a_head_that_stalls_is_answered_with_408() {
     let running = start(Settings { header_timeout: SHORT, ..Settings::default() });

@@ -74,6 +74,7 @@ fn report(request_id: &str) -> String {
     .to_string()
 }
 
+/// D1: through the whole program.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_found_once_also_after_a_restart_and_a_resend() {
     let folder = tempfile::tempdir().expect("a folder");

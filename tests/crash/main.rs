@@ -18,6 +18,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 const SEEDS: std::ops::Range<u64> = 0..4;
 const KILLS: usize = 3;
 
+/// L21, L22: the kill comes at any time after an acknowledgement, whatever the local stores are writing then.
 #[test]
 fn a_kill_at_any_moment_loses_and_doubles_nothing() {
     for seed in seeds() {

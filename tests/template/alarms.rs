@@ -62,6 +62,7 @@ fn logs(template: &Template, function: Resource<'_>) -> Vec<String> {
     }
 }
 
+/// L24: a consumer that is behind among them.
 #[test]
 fn every_failure_raises_an_alarm() {
     holds(problems);

@@ -1,6 +1,6 @@
-//! An https endpoint is verified, by the certificates of the system or of `SSL_CERT_FILE`; a plain one needs none. Endpoint,
-//! credentials and certificates come from a process's environment, so each case is a process of its own: this program,
-//! started again.
+//! S5: an https endpoint is verified, by the certificates of the system or of `SSL_CERT_FILE`; a plain one needs none.
+//! Endpoint, credentials and certificates come from a process's environment, so each case is a process of its own: this
+//! program, started again.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,

@@ -16,6 +16,7 @@ fn refusal(name: &str, value: &str) -> String {
     problems.to_string()
 }
 
+/// S9: it listens on this machine alone.
 #[test]
 fn without_variables_everything_has_its_default() {
     let settings = read(&[]).expect("settings");

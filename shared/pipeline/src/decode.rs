@@ -191,6 +191,7 @@ mod tests {
         }
     }
 
+    /// S1: a bomb far below the limit of size.
     #[test]
     fn a_bomb_is_refused_by_its_ratio() {
         for encoding in [Encoding::Gzip, Encoding::Zstd] {
@@ -205,6 +206,7 @@ mod tests {
         }
     }
 
+    /// S1: encodings are not nested.
     #[test]
     fn a_bomb_within_a_bomb_is_one_body_that_is_no_json() {
         let inner = gzip(&vec![b' '; 1_000_000]);

@@ -149,6 +149,7 @@ async fn the_header_s_token_counts_before_the_body_s() {
     assert_eq!(fixture.take_record().report, report(r#","client_id":"token-1""#), "the other's token is gone as well");
 }
 
+/// S6: not in an answer, a record or a line of the log.
 #[tokio::test]
 async fn a_token_is_nowhere_but_in_its_request() {
     let fixture = Fixture::new().await;

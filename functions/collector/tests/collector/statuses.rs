@@ -100,6 +100,7 @@ async fn types_and_encodings_of_the_body() {
     }
 }
 
+/// S1: however large a body says it is, or becomes.
 #[tokio::test]
 async fn bodies_that_are_too_large() {
     let fixture = Fixture::new().await;

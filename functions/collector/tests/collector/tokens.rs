@@ -20,6 +20,7 @@ fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
+/// S2: alg none.
 #[tokio::test]
 async fn an_unsigned_token_is_refused_however_it_spells_none() {
     let fixture = Fixture::new().await;
@@ -34,6 +35,7 @@ async fn an_unsigned_token_is_refused_however_it_spells_none() {
     assert_eq!(refused(&fixture, &bare).await, "the token is not three parts of base64url joined by dots");
 }
 
+/// S2: HS256 with the public key for its secret, under its own name and under the key's.
 #[tokio::test]
 async fn a_public_key_used_as_a_shared_secret_opens_nothing() {
     let fixture = Fixture::new().await;
@@ -54,6 +56,7 @@ async fn a_public_key_used_as_a_shared_secret_opens_nothing() {
     }
 }
 
+/// S2: exp and nbf of every wrong type or size.
 #[tokio::test]
 async fn times_of_the_wrong_type_do_not_switch_the_check_off() {
     let fixture = Fixture::new().await;
@@ -71,6 +74,7 @@ async fn times_of_the_wrong_type_do_not_switch_the_check_off() {
     assert_eq!(refused(&fixture, &early).await, "the token is not valid before 2026-11-21T18:06:01.000Z");
 }
 
+/// L7: who is not known here hears so, and never 200.
 #[tokio::test]
 async fn tokens_of_others_are_refused() {
     let (fixture, other) = (Fixture::new().await, Fixture::new().await);
@@ -87,6 +91,7 @@ async fn tokens_of_others_are_refused() {
     }
 }
 
+/// S2: a flood of kids.
 #[tokio::test]
 async fn a_flood_of_unknown_keys_is_refused_one_by_one() {
     let fixture = Fixture::new().await;

@@ -7,6 +7,7 @@ use tributary_ports::PortErrorKind;
 use super::doubles::*;
 use crate::read::{Reading, read};
 
+/// D1: the same again is one document and one row.
 #[tokio::test]
 async fn records_reach_either_store_once() {
     for target in Target::ALL {
@@ -81,6 +82,7 @@ async fn what_is_past_its_retention_is_not_written() {
     assert_eq!(world.search.calls(), Vec::<usize>::new());
 }
 
+/// L5, L6: no failure of a store is final, whatever it is called.
 #[tokio::test]
 async fn bad_luck_of_any_kind_redelivers_and_drops_nothing() {
     for kind in [

@@ -31,6 +31,8 @@ fn poison() -> Vec<(Bytes, Reason)> {
     ]
 }
 
+/// L7, L10: what is cut off, empty, or of a kind that nobody knows is kept with its bytes, and costs no neighbour
+/// anything.
 #[tokio::test]
 async fn neighbours_of_poison_are_stored_and_the_poison_is_kept() {
     for target in Target::ALL {
@@ -160,6 +162,34 @@ async fn more_dead_letters_than_a_batch_writes_come_again_and_come_to_an_end() {
         rounds += 1;
     }
     assert_eq!((rounds, world.ledger.dead_letters().len()), (3, records.len()));
+}
+
+/// S6: neither a reason nor a line of the log repeats what a customer's function has reported.
+#[tokio::test]
+async fn no_reason_and_no_log_line_repeats_a_report() {
+    let json = [
+        r#"{"CANARY"#,
+        r#"["CANARY"]"#,
+        r#""CANARY""#,
+        r#"{"processId":"CANARY"}"#,
+        r#"{"processId":{"CANARY":"CANARY"},"timestamp":1,"aws":{"awsRequestId":"CANARY"}}"#,
+        r#"{"processId":"CANARY","timestamp":"CANARY","aws":{"awsRequestId":"CANARY"}}"#,
+        r#"{"processId":"CANARY","timestamp":1,"aws":"CANARY"}"#,
+    ];
+    let report = |kind| move |text: &str| record_of("a", 5, RetentionClass::DEFAULT, kind, text.as_bytes());
+    let jws = ["CANARY", "CANARY.CANARY", "CANARY.CANARY.CANARY", "{\"CANARY\":1}"];
+    let mut records: Vec<Bytes> = json.into_iter().map(report(Kind::Report)).collect();
+    records.extend(jws.into_iter().map(report(Kind::SignedReport)));
+    records.push("CANARY".into());
+    for target in Target::ALL {
+        for record in &records {
+            let world = World::default();
+            let handled = world.worker(target).handle(NOW, &batch(std::slice::from_ref(record))).await;
+            assert_eq!(counted(&handled), [(Outcome::DeadLettered, 1)]);
+            let told = format!("{:?} {:?}", handled.facts, world.ledger.dead_letters());
+            assert!(!told.contains("CANARY"), "{told}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ proptest! {
         prop_assert_eq!(state(&lucky), state(&unlucky));
     }
 
+    /// D5: what comes again after a part of its batch failed is written once.
     #[test]
     fn once_again_changes_nothing(sent in proptest::collection::vec(sent(), 1..24), size in 1usize..8) {
         let world = world();

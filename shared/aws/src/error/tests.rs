@@ -163,6 +163,7 @@ async fn a_wish_for_when_to_come_again_is_kept() {
     }
 }
 
+/// L5: a connection that is refused and a name that is not found are bad luck, and pass.
 #[tokio::test]
 async fn what_never_answers_is_unavailable() {
     let dropped = failure_of(Answer::Dropped).await;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tributary_model::limits::{SEARCH_ANSWER_BYTES_MAX, SEARCH_ATTEMPTS_MAX, SEARCH_BULK_BYTES};
 use tributary_model::{StoreSettings, TimestampMs, Version};
 use tributary_ports::PortErrorKind::{Denied, Invalid, NotFound, Throttled, Unavailable};
@@ -92,7 +93,7 @@ async fn upsert(server: &Scripted, documents: Vec<Document>) -> Result<Vec<Upser
     search(server).await.upsert(documents).await
 }
 
-/// L3, L25, L28: failures are drawn anew on every attempt, several rounds deep; each time only what failed is sent.
+/// L3, L25, L28, D2: failures are drawn anew on every attempt, several rounds deep; each time only what failed is sent.
 #[tokio::test(start_paused = true)]
 async fn failed_items_alone_are_sent_again_round_after_round() {
     let server = cluster(|round, sent| {
@@ -161,6 +162,21 @@ async fn a_request_that_goes_on_failing_fails_the_call() {
 async fn a_connection_that_breaks_is_tried_again() {
     let server = cluster(|round, sent| if round < 2 { Answer::Dropped } else { items(&vec![ok(); sent.len()]) }).await;
     assert_eq!(upsert(&server, documents(0..3)).await.expect("all"), vec![Applied; 3]);
+}
+
+/// L5: an address where nobody listens and a name that nobody knows are bad luck: the batch comes again.
+#[tokio::test]
+async fn a_cluster_that_nobody_reaches_is_unavailable() {
+    let server = cluster(|_, sent| items(&vec![ok(); sent.len()])).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let closed = listener.local_addr().expect("an address");
+    drop(listener);
+    for endpoint in [format!("http://{closed}"), "https://u:p@no-such-host.invalid".to_owned()] {
+        let search = OpenSearch::new(&endpoint, &server.config().await).expect("a cluster");
+        let error = search.upsert(documents(0..3)).await.expect_err("nobody is there");
+        assert_eq!(error.kind, Unavailable, "{endpoint}: {error}");
+    }
+    assert!(server.asked().is_empty());
 }
 
 /// L6: an item that is denied fails the call at once.

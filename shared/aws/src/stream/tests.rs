@@ -64,8 +64,8 @@ impl Numbers {
     }
 }
 
-/// L1, L25, D6: failures drawn anew on every retry, three rounds deep; only what failed comes again, and each entry gets
-/// the number under which it was stored.
+/// L1, L25, D2, D6: failures drawn anew on every retry, three rounds deep; only what failed comes again, and each entry
+/// gets the number under which it was stored.
 #[tokio::test]
 async fn entries_that_fail_round_after_round_are_stored_once_each() {
     let numbers = Numbers::default();

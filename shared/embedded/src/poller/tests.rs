@@ -240,6 +240,7 @@ async fn records_are_delivered_once_in_order_and_a_restart_goes_on_behind_them()
     bench.no_more();
 }
 
+/// L26: a few records, then silence.
 #[tokio::test(start_paused = true)]
 async fn a_full_batch_goes_at_once_and_the_last_few_records_when_their_window_ends() {
     let mut bench = Bench::new(SETTINGS);
@@ -282,6 +283,7 @@ async fn a_stream_without_news_is_read_every_poll_interval() {
     poller.stop().await;
 }
 
+/// D5: the lowest number decides, in whatever order they are named.
 #[tokio::test(start_paused = true)]
 async fn redelivery_begins_at_the_lowest_number_returned() {
     let mut bench = Bench::new(SETTINGS);
@@ -328,6 +330,7 @@ async fn a_number_that_is_not_of_the_batch_and_a_panic_are_the_whole_batch() {
     bench.no_more();
 }
 
+/// L5, S11: a store that is out for longer than any number of attempts costs no record, and few calls.
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_never_succeeds_comes_again_for_ever_at_a_bounded_pace() {
     let mut bench = Bench::new(SETTINGS);

@@ -209,6 +209,7 @@ async fn numbers_are_not_used_twice_though_all_segments_are_gone() {
     assert!(before < Some(append(&stream, "key", "data").await), "a new stream begins behind the old one's numbers");
 }
 
+/// L21: what a kill leaves of a write does not keep the stream from opening.
 #[tokio::test]
 async fn a_torn_tail_is_cut_off_wherever_it_is_torn() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
