@@ -9,13 +9,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tributary_access::DirectoryCache;
 use tributary_config::{FunctionName, LocalSettings};
-use tributary_model::limits::{
-    DEAD_LETTER_SWEEP_INTERVAL, LOCAL_REPLAY_RUNNERS, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL,
-};
-use tributary_model::{Level, TimestampMs};
+use tributary_model::Level;
+use tributary_model::limits::{DEAD_LETTER_SWEEP_INTERVAL, LOCAL_REPLAY_RUNNERS, REPLAY_POLL_INTERVAL};
 use tributary_ports::stream::OperatedStream;
 use tributary_ports::{Keys, Ledger, Objects, Search};
-use tributary_replay::{Next, Readers, Replays, Runner, Stepped, Sweep, audit_daily};
+use tributary_replay::{Readers, Replays, Runner, Stepped, Sweep, audit_daily};
 use tributary_telemetry::{Facts, Metrics, Telemetry};
 
 use super::Opened;
@@ -87,7 +85,7 @@ async fn run(replays: Arc<Replays>, mut runner: Runner, telemetry: Arc<Telemetry
                 if let Some(facts) = facts {
                     telemetry.emit(now, &facts);
                 }
-                wait(next)
+                next.wait(clock::now())
             }
             Err(error) => {
                 telemetry.emit(now, &RunnerFacts { error: error.to_string() });
@@ -98,17 +96,6 @@ async fn run(replays: Arc<Replays>, mut runner: Runner, telemetry: Arc<Telemetry
         let _ = tokio::time::timeout(wait, stopped.wait_for(|stop| *stop)).await;
     }
     let _ = runner.stop(&replays).await; // its lease ends by itself
-}
-
-fn wait(next: Next) -> Duration {
-    match next {
-        Next::Idle => REPLAY_POLL_INTERVAL,
-        Next::At(at) => until(at).min(REPLAY_PAUSE_MAX),
-    }
-}
-
-fn until(at: TimestampMs) -> Duration {
-    Duration::from_millis(u64::try_from(at.0.saturating_sub(clock::now().0)).unwrap_or_default())
 }
 
 /// The chores beside the replays: an audit of each day, and the end of dead letters that have come to it by themselves.

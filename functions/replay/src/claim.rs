@@ -1,8 +1,11 @@
 //! Taking a shard to work on, and the end of a replay.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tributary_model::limits::{REPLAY_LEASE, REPLAYS_ACTIVE_MAX};
 use tributary_model::{TimestampMs, TokenId};
+use tributary_ports::stream::{Page, Position};
 use tributary_ports::{PortError, PortErrorKind};
 
 use crate::Replays;
@@ -13,9 +16,28 @@ use crate::trail::{self, Deed};
 /// A shard that a runner has to itself.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) replay: String,
+    /// The replay as it was seen last.
+    pub(crate) replay: Replay,
+    /// When that was; none if it has to be looked at.
+    pub(crate) looked_at: Option<TimestampMs>,
     pub(crate) part: Part,
+    /// How far it is, which is ahead of the checkpoint by what was handled since.
     pub(crate) state: Kept<ShardState>,
+    /// When this runner wrote a checkpoint.
+    pub(crate) checkpoint_at: Option<TimestampMs>,
+    /// A page that was read and not handled, and the position from which it was read.
+    pub(crate) ahead: Option<(Position, Page)>,
+}
+
+impl Claim {
+    fn new(replay: Replay, part: Part, state: Kept<ShardState>) -> Self {
+        Self { replay, looked_at: None, part, state, checkpoint_at: None, ahead: None }
+    }
+}
+
+/// Whether `interval` has passed since something was done, or it never was.
+pub(crate) fn is_due(done_at: Option<TimestampMs>, interval: Duration, now: TimestampMs) -> bool {
+    done_at.is_none_or(|at| at.plus(interval) <= now)
 }
 
 /// A lease from now on.
@@ -68,7 +90,7 @@ async fn claim_of(
         }
         state.value.lease = Some(lease(runner, now));
         match state.save(objects).await {
-            Ok(()) => return Ok(Some(Claim { replay: replay.value.id.clone(), part: part.clone(), state })),
+            Ok(()) => return Ok(Some(Claim::new(replay.value.clone(), part.clone(), state))),
             Err(error) if error.kind == PortErrorKind::Conflict => {} // another runner was faster
             Err(error) => return Err(error),
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start -> replay + one state a shard, as objects
-//! runner: claim a shard -> read a page -> keep what the request wants -> apply, or compare -> checkpoint, again
+//! runner: claim a shard -> look -> read a page -> keep what the request wants -> apply, or compare -> checkpoint, again
 //! ```
 //!
 //! - Everything that a replay knows is in the object store, since the database may be what failed. Every write there is
@@ -10,12 +10,15 @@
 //! - A shard has one runner at a time: a lease, renewed with every checkpoint, says which. Who lost the lease can't write
 //!   a checkpoint any more; what that runner applied in the meantime was written by version, as everything is.
 //! - A step is one page: the caller loops, has the clock, and sleeps. It may be killed between any two steps, or in one.
+//! - What a shard gives in a second decides how long a replay takes. So the next page is read while one is handled, and a
+//!   checkpoint is written, and the replay looked at, once in a second and not for each page. Position and counts are
+//!   written together, or not at all.
 //! - A replay reads through a reader of its own, so that the live consumers keep their share of the stream; it is removed
 //!   when the replay is paused or over (`readers`).
 //! - Where a store is out for the live consumer, a replay that would write waits: its writes come second.
 //! - Parents are read to their end before their children.
-//! - Counts add up, for each target: read = skipped + its outcomes. A page that is applied once more, after its
-//!   checkpoint got lost, is counted once, by what became of it the last time.
+//! - Counts add up, for each target: read = skipped + its outcomes. Pages that are applied once more, since a runner was
+//!   killed before their checkpoint, are counted once, by what became of them the last time.
 //! - An audit ([`Mode::Audit`]) is a replay that writes nothing but names: of each report that a store lacks, has in an
 //!   older version, or has twice. [`Mode::Heal`] applies exactly those; a doubled one it can only name.
 
@@ -26,9 +29,11 @@ mod dead_letter;
 mod filter;
 mod finding;
 mod handle;
+mod look;
 mod object;
 mod overflow;
 mod progress;
+mod read;
 mod readers;
 mod receipts;
 mod request;

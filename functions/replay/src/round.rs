@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tributary_access::DirectoryCache;
-use tributary_model::limits::{DEAD_LETTER_SWEEP_INTERVAL, REPLAY_HANDOVER, REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL};
+use tributary_model::limits::{DEAD_LETTER_SWEEP_INTERVAL, REPLAY_HANDOVER, REPLAY_POLL_INTERVAL};
 use tributary_model::{Level, TimestampMs};
 use tributary_ports::PortError;
 use tributary_replay::{Next, Replays, Runner, Stepped, Sweep, audit_daily, has_turn};
@@ -148,8 +148,8 @@ impl<C: Fn() -> TimestampMs> Round<'_, C> {
             // One that has nothing to do waits for the children of the shards that others read.
             let wait = match next {
                 Next::Idle if self.busy.get() == 0 => return false,
-                Next::Idle => REPLAY_POLL_INTERVAL,
-                Next::At(at) => rest(now, at.min(self.ends)).min(REPLAY_PAUSE_MAX),
+                Next::Idle => next.wait(now),
+                Next::At(at) => Next::At(at.min(self.ends)).wait((self.clock)()),
             };
             tokio::time::sleep(wait).await;
         }
@@ -163,8 +163,4 @@ impl<C: Fn() -> TimestampMs> Round<'_, C> {
         }
         *had_work = has_work;
     }
-}
-
-fn rest(now: TimestampMs, at: TimestampMs) -> Duration {
-    Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or_default())
 }

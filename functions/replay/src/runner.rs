@@ -1,13 +1,15 @@
 //! A runner: works on one shard after another, a page at a time.
 
+use std::time::Duration;
+
 use tributary_model::TimestampMs;
+use tributary_model::limits::{REPLAY_PAUSE_MAX, REPLAY_POLL_INTERVAL};
 use tributary_ports::{PortError, PortErrorKind};
 use tributary_telemetry::ReplayFacts;
 
 use crate::Replays;
 use crate::claim::{Claim, claim};
-use crate::object::Kept;
-use crate::state::{Replay, State, replay_key};
+use crate::look::{Turn, look};
 use crate::step::{Step, step};
 
 /// When a runner wants to go on.
@@ -17,6 +19,18 @@ pub enum Next {
     At(TimestampMs),
     /// There is nothing to do now; a replay may be started at any time.
     Idle,
+}
+
+impl Next {
+    /// How long its caller waits, at the time `now`.
+    #[must_use]
+    pub fn wait(self, now: TimestampMs) -> Duration {
+        match self {
+            Self::Idle => REPLAY_POLL_INTERVAL,
+            Self::At(at) => Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or_default())
+                .min(REPLAY_PAUSE_MAX),
+        }
+    }
 }
 
 /// What a runner did.
@@ -64,16 +78,19 @@ impl Runner {
                 }
             },
         };
-        let replay = Kept::<Replay>::read(replays.objects.as_ref(), replay_key(&claim.replay)).await?;
-        let Some(replay) = replay.filter(|replay| replay.value.state == State::Running) else {
-            release(replays, claim).await?;
-            return Ok(Next::At(now).into());
+        let waits_for = match look(replays, now, &mut claim).await? {
+            Turn::Work => None,
+            Turn::Wait(error) => Some(error),
+            Turn::LetGo => {
+                release(replays, claim).await?;
+                return Ok(Next::At(now).into());
+            }
         };
-        let (step, facts) = step(replays, now, &self.name, &replay.value, &mut claim).await?;
+        let (step, facts) = step(replays, now, &self.name, &mut claim, waits_for).await?;
         let next = match step {
             Step::Over => Next::At(now),
             // Others may have more to do meanwhile than to wait.
-            Step::More(at) if at > now && replay.value.request.records_per_second.is_none() => {
+            Step::More(at) if at > now && claim.replay.request.records_per_second.is_none() => {
                 release(replays, claim).await?;
                 Next::At(now)
             }

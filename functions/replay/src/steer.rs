@@ -47,7 +47,7 @@ pub async fn list(replays: &Replays, after: Option<&str>, limit: usize) -> Resul
 }
 
 /// Pauses (`Paused`), resumes (`Running`) or cancels (`Cancelled`) a replay for the bearer of the token `by`. Runners notice
-/// before their next page. The same again changes nothing.
+/// within `REPLAY_LOOK_INTERVAL` and a page. The same again changes nothing.
 ///
 /// # Errors
 /// If there is none, or it has ended; or bad luck, `Conflict` if another steered it at the same time.

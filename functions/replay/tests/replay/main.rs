@@ -4,6 +4,7 @@
 mod audits;
 mod faults;
 mod letters;
+mod pace;
 mod ranges;
 mod runs;
 mod world;

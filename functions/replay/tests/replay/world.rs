@@ -235,6 +235,7 @@ impl Search for MemorySearch {
 pub(crate) struct FaultyObjects {
     objects: Arc<FileObjects>,
     until_fault: AtomicI64,
+    calls: AtomicUsize,
     /// Whether that call takes effect all the same.
     takes_effect: bool,
 }
@@ -245,7 +246,13 @@ impl FaultyObjects {
         self.until_fault.load(Ordering::Relaxed) < 0
     }
 
+    /// Calls that were made.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     fn fault(&self) -> Option<PortError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let hit = self.until_fault.fetch_sub(1, Ordering::Relaxed) == 0;
         hit.then(|| PortError::new(PortErrorKind::Unavailable, "faulty.objects", "told to fail"))
     }
@@ -318,7 +325,12 @@ impl World {
     /// From now on objects whose `call`-th call goes wrong.
     pub(crate) fn break_objects(&mut self, call: i64, takes_effect: bool) -> Arc<FaultyObjects> {
         let objects = self.objects.clone();
-        let faulty = Arc::new(FaultyObjects { objects, until_fault: AtomicI64::new(call), takes_effect });
+        let faulty = Arc::new(FaultyObjects {
+            objects,
+            until_fault: AtomicI64::new(call),
+            calls: AtomicUsize::new(0),
+            takes_effect,
+        });
         self.replays.objects = faulty.clone();
         faulty
     }

@@ -13,6 +13,12 @@ pub const REPLAY_RATE_MAX: u32 = 1_000_000;
 pub const REPLAY_PACE_MAX: Duration = Duration::from_secs(10);
 /// How long a runner has a shard of a replay to itself after its last checkpoint. One that was killed is taken over then.
 pub const REPLAY_LEASE: Duration = Duration::from_secs(60);
+/// How often a runner writes a checkpoint while all goes well, and so renews its lease; after a page that failed, or in which
+/// something was found, it does at once. What came after the last one is read again if it is killed.
+pub const REPLAY_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a runner looks whether its replay was paused or cancelled, and whether a store is out. So much later, and a page,
+/// it takes notice.
+pub const REPLAY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause of a replay's shard after a page that could not be applied, doubled each time: ten times that of a live consumer,
 /// which so comes first at a store in trouble.
 pub const REPLAY_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -38,10 +44,10 @@ pub const REPLAY_IDS_MAX: usize = PAGE_ITEMS_MAX;
 pub const REPLAY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Replays' runners in the local process: each has a shard under way.
 pub const LOCAL_REPLAY_RUNNERS: usize = 2;
-/// Runners of one invocation of the replay function unless told otherwise: each has a shard under way, whose fan-out reader gives 2 MB/s, some 2,000
-/// records of 1 kB. A worker applies 60,000 of them in a second of its processor (`docs/performance.md`).
+/// Runners of one invocation of the replay function unless told otherwise: each has a shard under way, whose fan-out
+/// reader gives 2 MB/s, some 3,000 records of reports of 1 kB. A worker applies 60,000 of them in a second of its processor (`docs/performance.md`).
 pub const LAMBDA_REPLAY_RUNNERS: usize = 8;
-/// Most of them: each holds a page of 10 MB.
+/// Most of them: each holds two pages of 10 MB, one of them read ahead.
 pub const LAMBDA_REPLAY_RUNNERS_MAX: usize = 16;
 /// Before an invocation's end its runners let go of their shards and hand them to the next one: longer than a page takes.
 pub const REPLAY_HANDOVER: Duration = Duration::from_secs(60);
