@@ -13,12 +13,11 @@ use tributary_model::limits::{BACKLOG_AGE_MAX, BACKLOG_LAG_MIN, STREAM_RETENTION
 use tributary_model::replays;
 use tributary_model::{Region, Target, TimestampMs};
 use tributary_ports::stream::{Shard, ShardId};
-use tributary_ports::{ConsumerState, PortError};
+use tributary_ports::{ConsumerState, Kept, PortError};
 use tributary_telemetry::CustodianFacts;
 use tributary_worker::Mark;
 
 use crate::Custodian;
-use crate::kept::Kept;
 
 /// What is known of a region's consumers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +59,8 @@ impl Custodian {
         marked: &[(Target, Vec<Mark>)],
         facts: &mut CustodianFacts,
     ) -> Result<(), PortError> {
-        let mut kept = Kept::<Backlog>::read(self.objects.as_ref(), key(&self.region)).await?;
-        let known = kept.value.clone().unwrap_or_default();
+        let kept = Kept::<Backlog>::read(self.objects.as_ref(), key(&self.region)).await?;
+        let known = kept.as_ref().map(|kept| kept.value.clone()).unwrap_or_default();
         let mut backlog = known.clone();
         let kept_for = if known.raised { STREAM_RETENTION_MAX } else { self.retention };
         let oldest_kept = now.minus(kept_for);
@@ -82,7 +81,7 @@ impl Custodian {
             self.stream.set_retention(self.retention).await?;
         }
         if backlog != known {
-            kept.replace(self.objects.as_ref(), backlog.clone()).await?;
+            Kept::replace(kept, self.objects.as_ref(), key(&self.region), backlog.clone()).await?;
         }
         if backlog.raised && self.stream.retention().await? < STREAM_RETENTION_MAX {
             self.stream.set_retention(STREAM_RETENTION_MAX).await?;

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use tributary_model::{Day, TimestampMs};
-use tributary_ports::PortError;
+use tributary_ports::{Kept, PortError};
 
 use crate::Custodian;
-use crate::kept::Kept;
 
 /// What was done last.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -21,11 +20,12 @@ impl Custodian {
     /// Bad luck of any kind; the next run does it.
     pub(crate) async fn expire(&self, now: TimestampMs) -> Result<(), PortError> {
         let today = now.day();
-        let mut last = Kept::<Expired>::read(self.objects.as_ref(), format!("expiry/{}.json", self.region)).await?;
-        if last.value.is_some_and(|last| last.on >= today) {
+        let key = format!("expiry/{}.json", self.region);
+        let last = Kept::<Expired>::read(self.objects.as_ref(), key.clone()).await?;
+        if last.as_ref().is_some_and(|last| last.value.on >= today) {
             return Ok(());
         }
         self.search.expire(today).await?;
-        last.replace(self.objects.as_ref(), Expired { on: today }).await
+        Kept::replace(last, self.objects.as_ref(), key, Expired { on: today }).await.map(drop)
     }
 }

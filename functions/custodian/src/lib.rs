@@ -20,7 +20,6 @@
 mod backlog;
 mod drain;
 mod expiry;
-mod kept;
 mod outage;
 mod rows;
 

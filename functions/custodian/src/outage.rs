@@ -14,11 +14,10 @@ use tributary_model::limits::{
 };
 use tributary_model::outages::open_outage_key;
 use tributary_model::{Target, TimestampMs};
-use tributary_ports::{ConsumerState, PortError, PortErrorKind};
+use tributary_ports::{ConsumerState, Kept, PortError, PortErrorKind};
 use tributary_worker::{Failure, Mark, marks_prefix};
 
 use crate::Custodian;
-use crate::kept::Kept;
 
 /// An outage that is not over, and what is done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,26 +67,28 @@ impl Custodian {
         consumer: Target,
         marks: &[Mark],
     ) -> Result<Option<PortErrorKind>, PortError> {
-        let mut kept = Kept::<Outage>::read(self.objects.as_ref(), open_outage_key(&self.region, consumer)).await?;
-        let Some(mut outage) = kept.value.clone() else {
+        let (objects, key) = (self.objects.as_ref(), open_outage_key(&self.region, consumer));
+        let Some(mut kept) = Kept::<Outage>::read(objects, key.clone()).await? else {
             let Some(failure) = tripping(marks, now) else { return Ok(None) };
             let outage = self.begin(now, chance, consumer, failure);
-            kept.replace(self.objects.as_ref(), outage.clone()).await?;
+            Kept::create(objects, key, outage.clone()).await?;
             self.follow(consumer, outage.step).await?;
             self.keep_row(now, consumer, &outage, None).await?;
             return Ok(Some(outage.cause));
         };
+        let mut outage = kept.value.clone();
         outage.count(marks);
         match outage.next(marks, now, chance) {
             Next::Stays => {}
             Next::Becomes(step) => {
                 outage.step = step;
-                kept.replace(self.objects.as_ref(), outage.clone()).await?;
+                kept.value = outage.clone();
+                kept.save(objects).await?;
             }
             // The consumer has to run before the outage ends: without its object nobody would resume it.
             Next::Ends(at) if self.follow(consumer, outage.step).await? => {
                 self.keep_row(now, consumer, &outage, Some(at)).await?;
-                self.objects.delete(&open_outage_key(&self.region, consumer)).await?;
+                objects.delete(&key).await?;
                 return Ok(None);
             }
             Next::Ends(_) => {}
@@ -104,7 +105,7 @@ impl Custodian {
         let keys = self.objects.list(&marks_prefix(&self.region, consumer), None, MARKS_MAX).await?;
         let mut marks = Vec::new();
         for key in keys {
-            marks.extend(Kept::<Mark>::read(self.objects.as_ref(), key).await?.value);
+            marks.extend(Kept::<Mark>::read(self.objects.as_ref(), key).await?.map(|mark| mark.value));
         }
         Ok(marks)
     }

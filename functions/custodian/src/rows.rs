@@ -4,12 +4,12 @@
 use tributary_model::limits::OUTAGES_PENDING_MAX;
 use tributary_model::outages::{PENDING, WRITTEN};
 use tributary_model::{Target, TimestampMs};
-use tributary_ports::PortError;
+use tributary_ports::kept::encode;
 use tributary_ports::ledger::OutageRow;
 use tributary_ports::objects::Condition;
+use tributary_ports::{Kept, PortError};
 
 use crate::Custodian;
-use crate::kept::{Kept, encode};
 use crate::outage::Outage;
 
 impl Custodian {
@@ -44,7 +44,7 @@ impl Custodian {
     pub(crate) async fn write_rows(&self) -> Result<(), PortError> {
         for key in self.objects.list(PENDING, None, OUTAGES_PENDING_MAX).await? {
             let pending = Kept::<OutageRow>::read(self.objects.as_ref(), key.clone()).await?;
-            let Some(row) = pending.value else { continue };
+            let Some(row) = pending.map(|pending| pending.value) else { continue };
             self.ledger.upsert_outages(vec![row.clone()]).await?;
             self.keep_written(row).await?;
             self.objects.delete(&key).await?;
@@ -54,10 +54,10 @@ impl Custodian {
 
     /// Keeps a row that the ledger has, unless a later one is kept: another run may be slow with what was known before.
     async fn keep_written(&self, row: OutageRow) -> Result<(), PortError> {
-        let mut written = Kept::read(self.objects.as_ref(), format!("{WRITTEN}{}.json", row.id)).await?;
-        let is_later = |known: &OutageRow| known.updated_at < row.updated_at;
-        if written.value.as_ref().is_none_or(is_later) {
-            written.replace(self.objects.as_ref(), row).await?;
+        let key = format!("{WRITTEN}{}.json", row.id);
+        let written = Kept::<OutageRow>::read(self.objects.as_ref(), key.clone()).await?;
+        if written.as_ref().is_none_or(|known| known.value.updated_at < row.updated_at) {
+            Kept::replace(written, self.objects.as_ref(), key, row).await?;
         }
         Ok(())
     }

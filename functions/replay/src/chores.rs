@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tributary_model::{Region, Target, TimestampMs, TokenId};
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{Kept, PortError, PortErrorKind};
 
-use crate::object::Kept;
 use crate::request::{Mode, Request};
 use crate::start::{StartError, start};
 use crate::{Replay, Replays};
@@ -81,12 +80,5 @@ pub async fn has_turn(replays: &Replays, now: TimestampMs, chore: &str, interval
 }
 
 async fn record(replays: &Replays, key: String, kept: Option<Kept<Done>>, now: TimestampMs) -> Result<(), PortError> {
-    let objects = replays.objects.as_ref();
-    match kept {
-        None => Kept::create(objects, key, Done { at: now }).await.map(drop),
-        Some(mut kept) => {
-            kept.value.at = now;
-            kept.save(objects).await
-        }
-    }
+    Kept::replace(kept, replays.objects.as_ref(), key, Done { at: now }).await.map(drop)
 }

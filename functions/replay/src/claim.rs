@@ -6,10 +6,9 @@ use serde_json::json;
 use tributary_model::limits::{REPLAY_LEASE, REPLAYS_ACTIVE_MAX};
 use tributary_model::{TimestampMs, TokenId};
 use tributary_ports::stream::{Page, Position};
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{Kept, PortError, PortErrorKind};
 
 use crate::Replays;
-use crate::object::Kept;
 use crate::state::{ACTIVE, Lease, Part, Replay, ShardState, State, active_key, replay_key, shard_key};
 use crate::trail::{self, Deed};
 

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use tributary_model::{ProjectId, Target};
+use tributary_ports::kept::encode;
 use tributary_ports::objects::Condition;
 use tributary_ports::{PortError, PortErrorKind};
 
 use crate::Replays;
-use crate::object::encode;
 use crate::state::Part;
 
 /// What is wrong with a report in a store.

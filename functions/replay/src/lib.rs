@@ -30,7 +30,6 @@ mod filter;
 mod finding;
 mod handle;
 mod look;
-mod object;
 mod overflow;
 mod progress;
 mod read;

@@ -4,10 +4,9 @@ use futures_util::future::{join, join_all};
 use tributary_model::limits::REPLAY_LOOK_INTERVAL;
 use tributary_model::outages::open_outage_key;
 use tributary_model::{Target, TimestampMs};
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{Kept, PortError, PortErrorKind};
 
 use crate::claim::{Claim, is_due};
-use crate::object::Kept;
 use crate::state::{Part, Replay, State, replay_key};
 use crate::{Mode, Replays};
 

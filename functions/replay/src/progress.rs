@@ -2,11 +2,10 @@
 
 use serde::Serialize;
 use tributary_model::{Region, TimestampMs};
-use tributary_ports::PortError;
 use tributary_ports::stream::ShardId;
+use tributary_ports::{Kept, PortError};
 
 use crate::Replays;
-use crate::object::Kept;
 use crate::overflow::waiting;
 use crate::state::{Counts, Gap, Part, Replay, ShardState, replay_key, shard_key};
 

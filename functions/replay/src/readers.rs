@@ -14,10 +14,9 @@ use tributary_model::limits::REPLAY_READERS_MAX;
 use tributary_model::{Region, TimestampMs};
 use tributary_ports::objects::Condition;
 use tributary_ports::stream::{OperatedStream, Reader};
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{Kept, PortError, PortErrorKind};
 
 use crate::Replays;
-use crate::object::Kept;
 use crate::state::{Replay, ShardState, State, replay_key, shard_key};
 
 /// The readers of this process, by replay and region.

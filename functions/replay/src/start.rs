@@ -6,10 +6,9 @@ use tributary_model::limits::{REPLAY_IDS_MAX, REPLAY_RATE_MAX, REPLAYS_ACTIVE_MA
 use tributary_model::{TimestampMs, TokenId};
 use tributary_ports::objects::Condition;
 use tributary_ports::stream::{Shard, ShardId};
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{Kept, PortError, PortErrorKind};
 
 use crate::Replays;
-use crate::object::Kept;
 use crate::request::Request;
 use crate::state::{ACTIVE, Part, Replay, ShardState, State, active_key, replay_key, shard_key};
 use crate::trail;

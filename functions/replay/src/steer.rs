@@ -1,11 +1,10 @@
 //! What an operator does with replays: look, pause, resume, cancel.
 
 use tributary_model::{TimestampMs, TokenId};
-use tributary_ports::{PortError, PortErrorKind};
+use tributary_ports::{Kept, PortError, PortErrorKind};
 
 use crate::Replays;
 use crate::claim::end;
-use crate::object::Kept;
 use crate::state::{REPLAYS, Replay, State, replay_key};
 use crate::trail;
 

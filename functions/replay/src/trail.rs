@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 use tributary_model::{ProjectId, TimestampMs, TokenId};
 use tributary_ports::PortError;
+use tributary_ports::kept::encode;
 use tributary_ports::ledger::AuditEvent;
 use tributary_ports::objects::Condition;
 
 use crate::Replays;
-use crate::object::encode;
 use crate::state::Replay;
 
 /// What the keys of events begin with; the day follows.

@@ -7,6 +7,7 @@
 pub mod control;
 pub mod envelope;
 pub mod error;
+pub mod kept;
 pub mod keys;
 pub mod ledger;
 pub mod objects;
@@ -20,6 +21,7 @@ pub mod contract;
 
 pub use control::{Consume, ConsumerState, Control};
 pub use error::{PortError, PortErrorKind};
+pub use kept::Kept;
 pub use keys::Keys;
 pub use ledger::Ledger;
 pub use objects::Objects;

@@ -3,12 +3,12 @@
 use serde_json::json;
 use tributary_model::{TimestampMs, TokenId};
 use tributary_ports::PortError;
+use tributary_ports::kept::encode;
 use tributary_ports::ledger::{DeadLetterRow, Resolution};
 use tributary_ports::objects::Condition;
 
 use super::delete_objects;
 use crate::Replays;
-use crate::object::encode;
 use crate::trail::{self, Deed};
 
 /// What says that a dead letter was given up: an audit must not take its report for lost.
