@@ -3,7 +3,8 @@
 //! A server process runs the collector alone, on the durable stream and on a stream that forgets at once; the sender
 //! is `tributary load`'s code in another process, whose processor time does not count. It prints the tables of
 //! `docs/performance.md`. With `quick` each run is short, to see that it works. With `functions` it measures the Lambda
-//! binaries, which it builds first, or those in a folder that `cargo xtask lambda` has built.
+//! binaries, which it builds first, or those in a folder that `cargo xtask lambda` has built. With `replay` it measures how
+//! fast a replay reads.
 #![expect(clippy::print_stdout, reason = "the tables are the program's output")]
 
 mod collector;
@@ -11,15 +12,17 @@ mod floor;
 mod functions;
 mod latency;
 mod process;
+mod replay;
 mod server;
 
-use std::error::Error;
+use std::error;
 use std::time::Duration;
 
 use functions::Bootstraps;
 
 /// Anything that ends a bench.
-type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+type Error = Box<dyn error::Error + Send + Sync>;
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,8 +36,9 @@ fn main() -> Result<()> {
         ["functions", folder] => {
             functions::table(&Bootstraps { folder: Some(folder.into()) }, Duration::from_secs(8), 100)
         }
+        ["replay"] => replay::table(Duration::from_secs(10)),
         ["quick"] => all(Duration::from_secs(1), 10),
-        _ => Err("usage: tributary-benches [quick | functions [FOLDER]]".into()),
+        _ => Err("usage: tributary-benches [quick | functions [FOLDER] | replay]".into()),
     }
 }
 

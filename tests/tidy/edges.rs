@@ -123,6 +123,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-model",
             "tributary-pipeline",
             "tributary-ports",
+            "tributary-replay",
             "tributary-rig",
         ],
     ),
