@@ -8,7 +8,7 @@ use tributary_access::{Authority, DirectoryCache};
 use tributary_collector::Collector;
 use tributary_custodian::Custodian;
 use tributary_model::limits::STREAM_RETENTION;
-use tributary_model::outages::WRITTEN;
+use tributary_model::outages::{WRITTEN, open_outage_key};
 use tributary_model::{Region, ReportId, Target};
 
 use crate::bug::Bug;
@@ -120,9 +120,13 @@ async fn custodian(
     let interval = world.draw(|random| random.one_of(&[5, 60])).unwrap_or(60);
     loop {
         let usual = Duration::from_secs(interval);
-        // Who delivers to a store that is out is looked at as often as ever: it is a probe.
+        // Who delivers to a store that is out is looked at as often as ever, since it is a probe, and so is who has a
+        // short outage.
         let out = world.out_for_long();
-        let probes = mappings.iter().any(|mapping| out.contains(&mapping.consumer) && mapping.delivers());
+        let probes = mappings.iter().any(|mapping| match out.contains(&mapping.consumer) {
+            true => mapping.delivers(),
+            false => stores.objects.holds(&open_outage_key(&Region::local(), mapping.consumer)),
+        });
         tokio::time::sleep(if probes { usual } else { world.pause(usual) }).await;
         if world.draw(|random| random.percent(10.0)) {
             continue;
