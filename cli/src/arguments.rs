@@ -121,6 +121,9 @@ pub(crate) enum AwsCommand {
     /// Adds, lists and revokes keys for signed reports; rotates the key that signs tokens.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Brings back what a lost ledger held.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Lists and changes page sizes and concurrency of the stores, which take effect within two minutes.
     #[command(subcommand)]
     Setting(SettingCommand),

@@ -17,7 +17,7 @@ use tributary_model::Directory;
 use tributary_model::directory::OBJECT_KEY;
 use tributary_ports::Objects;
 
-use super::{key, project, setting, token};
+use super::{key, ledger, project, setting, token};
 use crate::arguments::{AwsCommand, KeyCommand, ProjectCommand, TokenCommand};
 use crate::clock;
 use crate::failure::{Context, Failure};
@@ -32,6 +32,7 @@ pub(super) async fn run(output: &Output, command: AwsCommand) -> Result<(), Fail
         AwsCommand::Token(command) => token::run(&installation.stores().await?, output, command).await?,
         AwsCommand::Project(command) => project::run(&installation.stores().await?, output, command).await?,
         AwsCommand::Key(command) => key::run(&installation.stores().await?, output, command).await?,
+        AwsCommand::Ledger(command) => ledger::run(&installation.stores().await?, output, command).await?,
         AwsCommand::Setting(command) => setting::run(&*installation.objects, output, command).await?,
     }
     if changes { installation.publish_copies(output).await } else { Ok(()) }
@@ -43,6 +44,7 @@ const fn changes_directory(command: &AwsCommand) -> bool {
         AwsCommand::Token(TokenCommand::Issue { .. } | TokenCommand::List { .. })
             | AwsCommand::Project(ProjectCommand::List { .. })
             | AwsCommand::Key(KeyCommand::List { .. })
+            | AwsCommand::Ledger(_)
             | AwsCommand::Setting(_)
     )
 }

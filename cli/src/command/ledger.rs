@@ -1,16 +1,14 @@
-//! `tributary ledger`: on the data folder, whether or not an `up` runs on it.
+//! `tributary ledger`: on the data folder, whether or not an `up` runs on it, or on an installation on AWS.
 
 use tributary_access::restore_tokens;
 use tributary_replay::{restore_audit_events, restore_dead_letters, restore_outages};
 
 use crate::arguments::LedgerCommand;
-use crate::clock;
 use crate::failure::{Context, Failure};
-use crate::folder::Folder;
+use crate::folder::Stores;
 use crate::output::Output;
 
-pub(super) async fn run(folder: &Folder, output: &Output, command: LedgerCommand) -> Result<(), Failure> {
-    let stores = folder.open(clock::now()).await?;
+pub(super) async fn run(stores: &Stores, output: &Output, command: LedgerCommand) -> Result<(), Failure> {
     match command {
         LedgerCommand::Restore => {
             let tokens = restore_tokens(&*stores.objects, &*stores.ledger).await.context("tokens")?;

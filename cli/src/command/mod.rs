@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::DeadLetter(command) => dead_letter::run(&folder, &output, command).await,
         Command::Replay(command) => replay::run(&folder, &output, command).await,
         Command::Audit(arguments) => audit::run(&folder, &output, arguments).await,
-        Command::Ledger(command) => ledger::run(&folder, &output, command).await,
+        Command::Ledger(command) => ledger::run(&folder.open(clock::now()).await?, &output, command).await,
         Command::Load { load: arguments, output: form, endpoint } => {
             load::run(&folder, &output, arguments, form, &endpoint).await
         }

@@ -263,6 +263,15 @@ impl Installation {
         EventSourceMappings::new(&sdk_config(&self.ministack.endpoint).await, search, ledger)
     }
 
+    /// Records of a batch and batches of a shard at once, as a consumer's mapping has them.
+    pub(crate) async fn batches(&self, consumer: Target) -> [Option<i32>; 2] {
+        let [search, ledger] = &self.mappings;
+        let id = if consumer == Target::Search { search } else { ledger };
+        let lambda = aws_sdk_lambda::Client::new(&sdk_config(&self.ministack.endpoint).await);
+        let mapping = lambda.get_event_source_mapping().uuid(id).send().await.unwrap();
+        [mapping.batch_size, mapping.parallelization_factor]
+    }
+
     /// Lets what feeds the workers here do as the mappings say that the custodian looks after.
     pub(crate) async fn obey(&self) {
         let mappings = self.control().await;
@@ -272,6 +281,12 @@ impl Installation {
                 ConsumerState::Running | ConsumerState::Resuming => self.control.resume(target).await.unwrap(),
             }
         }
+    }
+
+    /// Leaves an empty database where the ledger was.
+    pub(crate) async fn lose_ledger(&self) {
+        let client = self.postgres.connect(DATABASE).await;
+        client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.unwrap();
     }
 
     /// How many rows the ledger has of invocations.

@@ -23,9 +23,10 @@ use tributary_rig::process::until;
 use tributary_rig::runtime_api::Function;
 use tributary_rig::{REGION, sdk_config};
 
-use installation::{Installation, now};
+use installation::{Installation, look_after, now};
 
 const SEED: u64 = 5;
+const PASSWORD: &str = "f6Zq-horse-battery";
 /// What the functions' IAM roles begin with.
 const ROLES: &str = "arn:aws:iam::123456789012:role/tributary-test-";
 
@@ -52,17 +53,19 @@ async fn a_report_goes_the_whole_way_with_what_the_set_up_gives() {
     let replay = user(&cluster, Access::Replay).await;
     replay::a_deleted_index_is_rebuilt(&installation, &cluster, &query, &replay, sent).await;
     fed.poller.stop().await;
+    what_is_set_reaches_the_mappings(&installation, &cluster).await;
+    a_lost_ledger_is_made_anew(&installation, &cluster).await;
 }
 
 /// The cluster's URL for somebody who comes with the IAM role of a function, as Amazon's cluster knows who signs.
 async fn user(cluster: &Cluster, access: Access) -> String {
     let name = access.function();
     let role = format!("{ROLES}{name}-{REGION}");
-    let body = json!({ "password": "f6Zq-horse-battery", "backend_roles": [role] });
+    let body = json!({ "password": PASSWORD, "backend_roles": [role] });
     let path = format!("/_plugins/_security/api/internalusers/{name}");
     let (status, answer) = cluster.ask(0, "PUT", &path, &body).await.expect("an answer");
     assert_eq!(status, 201, "{answer}");
-    cluster.url_as(0, Some((name, "f6Zq-horse-battery")))
+    cluster.url_as(0, Some((name, PASSWORD)))
 }
 
 async fn the_worker_and_query_do_their_part_and_no_more(worker: &str, query: &str) {
@@ -93,6 +96,32 @@ async fn the_custodian_deletes_what_is_past_its_retention(cluster: &Cluster, wor
     assert_eq!(denied.kind, PortErrorKind::Denied, "{denied}");
     custodian.expire(day.plus_days(400)).await.expect("an expiry");
     assert_eq!(indices().await, 0);
+}
+
+async fn what_is_set_reaches_the_mappings(installation: &Installation, cluster: &Cluster) {
+    let url = cluster.url_as(0, Some((Access::Custodian.function(), PASSWORD)));
+    let setting =
+        async |arguments: &[&str]| installation.tributary(&url, ROLES, &[&["setting"], arguments].concat()).await;
+    // A process of its own reads what was set; one that runs would do so within a minute.
+    let run = async || look_after(&installation.custodian(&url)).await;
+    assert_eq!(setting(&["set", "search.batch_records", "7"]).await, "search.batch_records is 7\n");
+    let ran = run().await;
+    assert_eq!(ran["errors"], json!([]), "{ran}");
+    assert_eq!(installation.batches(Target::Search).await, [Some(7), Some(2)]);
+    assert_eq!(installation.batches(Target::Ledger).await, [Some(500), Some(1)]);
+    setting(&["unset", "search.batch_records"]).await;
+    run().await;
+    assert_eq!(installation.batches(Target::Search).await, [Some(500), Some(2)]);
+}
+
+async fn a_lost_ledger_is_made_anew(installation: &Installation, cluster: &Cluster) {
+    let aws = async |arguments: &[&str]| installation.tributary(&cluster.url(0), ROLES, arguments).await;
+    let tokens = aws(&["token", "list"]).await;
+    installation.lose_ledger().await;
+    assert!(aws(&["setup"]).await.contains("ledger: "));
+    let said = aws(&["ledger", "restore"]).await;
+    assert!(said.starts_with("restored 1 tokens, 0 dead letters, 0 outages, "), "{said}");
+    assert_eq!(aws(&["token", "list"]).await, tokens);
 }
 
 /// The ids of what the project has sent.

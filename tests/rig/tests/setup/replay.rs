@@ -44,7 +44,10 @@ pub(crate) async fn a_deleted_index_is_rebuilt(
     })
     .await;
     let counts = &finished["counts"];
-    assert_eq!((&counts["read"], &counts["search"]["applied"]), (&json!(sent), &json!(sent)), "{finished}");
+    assert_eq!(counts["search"]["applied"], json!(sent), "{finished}");
+    // A PutRecords that a slow machine answers too late is sent again, and the stream has its record twice.
+    let [read, twice] = [&counts["read"], &counts["search"]["already_there"]].map(|count| count.as_u64().unwrap());
+    assert_eq!(read - twice, sent as u64, "{finished}");
     let is_whole = async || found(query, token).await.filter(|ids| ids.len() == sent);
     until("every report is found again", is_whole).await;
     assert_eq!(installation.kinesis.readers(STREAM).await, 0, "nobody pays for its reader any more");
