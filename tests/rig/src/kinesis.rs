@@ -13,9 +13,6 @@ use aws_sdk_kinesis::types::StreamStatus;
 use crate::process::{Process, free_port, peer, until};
 use crate::sdk_config;
 
-/// It forgets nothing: with node's own limit it ends after a quarter of an hour of a soak.
-const HEAP: &str = "--max-old-space-size=12288";
-
 /// A running kinesis-local, or kinesalite ([`Kinesis::expiring`]).
 #[derive(Debug)]
 pub struct Kinesis {
@@ -35,7 +32,7 @@ impl Kinesis {
         let (plain, tls) = (free_port(), free_port());
         let program = peer("kinesis").join("node_modules/kinesis-local");
         let mut command = Command::new("node");
-        command.arg(HEAP).arg(program.join("main.js")).env("KINESIS_MOCK_CERT_PATH", program.join("server.json"));
+        command.arg(program.join("main.js")).env("KINESIS_MOCK_CERT_PATH", program.join("server.json"));
         command.env("KINESIS_MOCK_PLAIN_PORT", plain.to_string()).env("KINESIS_MOCK_TLS_PORT", tls.to_string());
         command.env("AWS_REGION", crate::REGION).env("SHARD_LIMIT", "1000").env("LOG_LEVEL", "ERROR");
         // What takes AWS some time is to take some here, so that nothing counts on its being at once.
