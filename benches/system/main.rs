@@ -12,6 +12,7 @@ mod floor;
 mod functions;
 mod latency;
 mod process;
+mod records;
 mod replay;
 mod server;
 

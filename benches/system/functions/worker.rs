@@ -14,15 +14,15 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use tributary_model::{AccountId, Kind, ProjectId, Region, Report, RetentionClass, TokenId, limits};
+use tributary_model::{Region, Report, limits};
 use tributary_pipeline::normalize::normalize;
-use tributary_pipeline::pack::{Arrival, pack};
 use tributary_pipeline::unpack::unpack;
 use tributary_rig::runtime_api::Function;
 
 use super::{Bootstraps, beside, null};
 use crate::Result;
 use crate::process::cpu_seconds;
+use crate::records::packed;
 
 const BATCHES: usize = 20;
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -31,7 +31,8 @@ const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56e
 type Sent = Arc<Mutex<Vec<Bytes>>>;
 
 pub(super) async fn table(bootstraps: &Bootstraps, run: Duration) -> Result<()> {
-    let batches = (0..BATCHES).map(|_| batch()).collect::<Result<Vec<_>>>()?;
+    let region = Region::new("eu-west-1")?;
+    let batches = (0..BATCHES).map(|_| packed(limits::BATCH_RECORDS, 1000, &region)).collect::<Result<Vec<_>>>()?;
     let events: Vec<String> = batches.iter().map(|batch| event(batch)).collect();
     let sent = Sent::default();
     let null = search(&sent).await?;
@@ -69,26 +70,6 @@ fn row(name: &str, records: usize, cpu: f64) {
 #[expect(clippy::cast_precision_loss, reason = "counts of a bench")]
 pub(super) fn as_f64(count: usize) -> f64 {
     count as f64
-}
-
-/// Records of fresh reports.
-fn batch() -> Result<Vec<Bytes>> {
-    let record = |_| {
-        let body = tributary::load::sample(1000, "harness-token")?;
-        let report = Report::parse(&body)?;
-        let project = ProjectId::new("shop")?;
-        let id = report.id(&project);
-        let arrival = Arrival {
-            project,
-            account: AccountId::new("acme")?,
-            region: Region::new("eu-west-1")?,
-            retention: RetentionClass::DEFAULT,
-            token: TokenId::new("t1")?,
-            received_at: report.timestamp(),
-        };
-        Ok(pack(&arrival, id, Kind::Report, &body)?.encode())
-    };
-    (0..limits::BATCH_RECORDS).map(record).collect()
 }
 
 fn event(records: &[Bytes]) -> String {

@@ -15,16 +15,14 @@ use tokio::time::sleep;
 use tributary_embedded::keys::KeyFile;
 use tributary_embedded::objects::FileObjects;
 use tributary_model::limits::{KINESIS_READ_BYTES_PER_SECOND_MAX, REPLAY_BATCH_RECORDS};
-use tributary_model::{
-    AccountId, Kind, Outcome, ProjectId, Region, Report, RetentionClass, Target, TimestampMs, TokenId,
-};
-use tributary_pipeline::pack::{Arrival, pack};
+use tributary_model::{Outcome, Region, Target, TimestampMs, TokenId};
 use tributary_replay::{Mode, Readers, Replays, Request, Runner, progress, start};
 
 use self::stores::{FarObjects, FarStore};
 use self::stream::Pushed;
 use crate::Result;
 use crate::process::cpu_seconds;
+use crate::records::packed;
 
 const SIZES: [usize; 2] = [1000, 20_000];
 const SHARDS: [usize; 3] = [1, 4, 8];
@@ -45,7 +43,7 @@ pub(crate) fn table(run: Duration) -> Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for bytes in SIZES {
-        let records = records(bytes)?;
+        let records = packed(REPORTS, bytes, &Region::local())?;
         for shards in SHARDS {
             let share = (CONNECTION_WINDOW_BYTES / shards).min(STREAM_WINDOW_BYTES);
             for window in [LEAST_WINDOW_BYTES, share] {
@@ -156,26 +154,6 @@ fn everything(from: TimestampMs) -> Request {
         targets: Target::ALL.to_vec(),
         records_per_second: None,
     }
-}
-
-/// Records as the collector packs them.
-fn records(bytes: usize) -> Result<Vec<Bytes>> {
-    let record = |_| {
-        let body = tributary::load::sample(bytes, "harness-token")?;
-        let report = Report::parse(&body)?;
-        let project = ProjectId::new("shop")?;
-        let id = report.id(&project);
-        let arrival = Arrival {
-            project,
-            account: AccountId::new("acme")?,
-            region: Region::local(),
-            retention: RetentionClass::DEFAULT,
-            token: TokenId::new("t1")?,
-            received_at: report.timestamp(),
-        };
-        Ok(pack(&arrival, id, Kind::Report, &body)?.encode())
-    };
-    (0..REPORTS).map(record).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one reading of a clock")]

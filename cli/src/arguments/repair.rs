@@ -237,7 +237,8 @@ Examples:
 pub(crate) enum LedgerCommand {
     /// Brings back what a lost ledger held besides invocations, from the object store.
     ///
-    /// Issued tokens, dead letters, outages and the audit trail come back; invocations come back with `tributary replay start --target ledger`.
+    /// Issued tokens, dead letters, outages and the audit trail come back; invocations come back with
+    /// `tributary replay start --target ledger`.
     /// What is there already is left as it is. Revoked tokens stay revoked: the directory says so, not the ledger.
     Restore,
 }

@@ -80,6 +80,8 @@ impl Runners {
 async fn run(replays: Arc<Replays>, mut runner: Runner, telemetry: Arc<Telemetry>, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         let now = clock::now();
+        // What can't be read is the custodian's to tell; the settings stay as they were.
+        let _ = replays.settings.refresh(&*replays.objects, now).await;
         let wait = match runner.step(&replays, now).await {
             Ok(Stepped { next, facts }) => {
                 if let Some(facts) = facts {

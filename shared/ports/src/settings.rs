@@ -2,13 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
 use tributary_model::limits::{SETTINGS_ATTEMPTS_MAX, SETTINGS_REFRESH};
 use tributary_model::store_settings::{Chosen, SETTINGS_KEY, Setting};
 use tributary_model::{StoreSettings, TimestampMs};
 
-use crate::objects::{Condition, Etag};
-use crate::{Objects, PortError, PortErrorKind};
+use crate::{Kept, Objects, PortError, PortErrorKind};
 
 /// The settings of a process, which its adapters look at and whoever has a clock refreshes. Until then they are the
 /// defaults.
@@ -46,7 +44,7 @@ impl LiveSettings {
             }
             state.asked_at = Some(now);
         }
-        let (chosen, _) = read(objects).await?;
+        let chosen = chosen(objects).await?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).current = StoreSettings::of(&chosen);
         Ok(())
     }
@@ -57,7 +55,8 @@ impl LiveSettings {
 /// # Errors
 /// `Invalid` if the object is not one of settings; otherwise bad luck.
 pub async fn chosen(objects: &dyn Objects) -> Result<Chosen, PortError> {
-    read(objects).await.map(|(chosen, _)| chosen)
+    let kept = Kept::<Chosen>::read(objects, SETTINGS_KEY.to_owned()).await?;
+    Ok(kept.map(|kept| kept.value).unwrap_or_default())
 }
 
 /// Chooses a value for a setting; none takes the choice back, so that the default holds. Others may choose at the same time.
@@ -72,26 +71,15 @@ pub async fn choose(objects: &dyn Objects, setting: &Setting, value: Option<usiz
     }
     let mut attempts = 1;
     loop {
-        let (mut chosen, etag) = read(objects).await?;
+        let kept = Kept::<Chosen>::read(objects, SETTINGS_KEY.to_owned()).await?;
+        let mut chosen = kept.as_ref().map(|kept| kept.value.clone()).unwrap_or_default();
         match value {
             Some(value) => chosen.insert(setting.name.to_owned(), value),
             None => chosen.remove(setting.name),
         };
-        let bytes = serde_json::to_vec(&chosen).map_err(|error| unreadable(&error))?;
-        let condition = etag.map_or(Condition::Absent, Condition::Unchanged);
-        match objects.put(SETTINGS_KEY, Bytes::from(bytes), condition).await {
+        match Kept::replace(kept, objects, SETTINGS_KEY.to_owned(), chosen).await {
             Err(error) if error.kind == PortErrorKind::Conflict && attempts < SETTINGS_ATTEMPTS_MAX => attempts += 1,
             written => return written.map(drop),
         }
     }
-}
-
-async fn read(objects: &dyn Objects) -> Result<(Chosen, Option<Etag>), PortError> {
-    let Some(object) = objects.get(SETTINGS_KEY).await? else { return Ok((Chosen::new(), None)) };
-    let chosen = serde_json::from_slice(&object.bytes).map_err(|error| unreadable(&error))?;
-    Ok((chosen, Some(object.etag)))
-}
-
-fn unreadable(error: &serde_json::Error) -> PortError {
-    PortError::new(PortErrorKind::Invalid, "settings.read", format!("{SETTINGS_KEY}: {error}"))
 }

@@ -45,7 +45,8 @@ pub const REPLAY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Replays' runners in the local process: each has a shard under way.
 pub const LOCAL_REPLAY_RUNNERS: usize = 2;
 /// Runners of one invocation of the replay function unless told otherwise: each has a shard under way, whose fan-out
-/// reader gives 2 MB/s, some 3,000 records of reports of 1 kB. A worker applies 60,000 of them in a second of its processor (`docs/performance.md`).
+/// reader gives 2 MB/s, some 3,000 records of reports of 1 kB. A worker applies 60,000 of them in a second of its processor
+/// (`docs/performance.md`).
 pub const LAMBDA_REPLAY_RUNNERS: usize = 8;
 /// Most of them: each holds two pages of 10 MB, one of them read ahead.
 pub const LAMBDA_REPLAY_RUNNERS_MAX: usize = 16;
