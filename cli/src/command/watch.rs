@@ -39,7 +39,7 @@ pub(super) async fn until_over(client: &Client, progress: &Value) -> Result<Valu
         if let Some(bars) = &bars {
             bars.draw(&progress);
         }
-        if matches!(cell(&progress, "/state").as_str(), "finished" | "cancelled") {
+        if matches!(cell(&progress, "/state").as_str(), "finished" | "incomplete" | "cancelled") {
             return Ok(progress);
         }
         tokio::time::sleep(REPLAY_WATCH_INTERVAL).await;

@@ -72,12 +72,13 @@ async fn claim_of(
     replay: Kept<Replay>,
 ) -> Result<Option<Claim>, PortError> {
     let objects = replays.objects.as_ref();
-    let mut finished = Vec::new();
+    let (mut finished, mut has_gaps) = (Vec::new(), false);
     for part in &replay.value.parts {
         let key = shard_key(&replay.value.id, part);
         let Some(mut state) = Kept::<ShardState>::read(objects, key).await? else { return Ok(None) };
         if state.value.finished {
             finished.push((&part.region, &part.shard));
+            has_gaps |= state.value.gap.is_some();
             continue;
         }
         if !replays.streams.contains_key(&part.region) {
@@ -96,7 +97,8 @@ async fn claim_of(
     }
     if finished.len() == replay.value.parts.len() {
         let by = replay.value.started_by.clone();
-        end(replays, now, &by, replay, State::Finished).await?;
+        let state = if has_gaps { State::Incomplete } else { State::Finished };
+        end(replays, now, &by, replay, state).await?;
     }
     Ok(None)
 }
@@ -120,7 +122,7 @@ pub(crate) async fn end(
         Err(error) if error.kind == PortErrorKind::Conflict => return Ok(replay.value),
         Err(error) => return Err(error),
     }
-    let action = if state == State::Finished { "replay.finish" } else { "replay.cancel" };
+    let action = if state == State::Cancelled { "replay.cancel" } else { "replay.finish" };
     let (project, subject) = (replay.value.request.project.as_ref(), replay.value.id.as_str());
     let mode = replay.value.request.mode.as_str();
     let gaps = progress.shards.iter().filter(|shard| shard.gap.is_some()).count();

@@ -23,6 +23,8 @@ pub enum State {
     Cancelled,
     /// All of its range was read and handled.
     Finished,
+    /// All that there was of its range was read and handled; some of it may have expired before, as its shards' gaps say.
+    Incomplete,
 }
 
 impl State {
@@ -34,13 +36,14 @@ impl State {
             Self::Paused => "paused",
             Self::Cancelled => "cancelled",
             Self::Finished => "finished",
+            Self::Incomplete => "incomplete",
         }
     }
 
     /// Whether nothing changes it any more.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Cancelled | Self::Finished)
+        matches!(self, Self::Cancelled | Self::Finished | Self::Incomplete)
     }
 }
 
@@ -58,7 +61,7 @@ pub struct Replay {
     pub started_by: TokenId,
     /// Whether it goes on.
     pub state: State,
-    /// When it was cancelled or finished.
+    /// When it was cancelled, or had been read.
     pub ended_at: Option<TimestampMs>,
     /// What it reads, parents before their children.
     pub parts: Vec<Part>,

@@ -69,7 +69,7 @@ pub async fn steer(
         State::Running => "replay.resume",
         State::Paused => "replay.pause",
         State::Cancelled => return Ok(end(replays, now, by, replay, State::Cancelled).await?),
-        State::Finished => {
+        State::Finished | State::Incomplete => {
             let detail = "a replay is finished by its runners";
             return Err(PortError::new(PortErrorKind::Invalid, "replay.steer", detail).into());
         }

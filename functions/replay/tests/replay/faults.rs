@@ -115,6 +115,7 @@ async fn a_shard_whose_retention_has_ended_ends() {
     assert_eq!(error, "the stream has no such shard any more: its retention has ended");
     let gap = done.shards[0].gap.clone().expect("a gap");
     assert_eq!((gap.from, gap.to, &done.shards[1].gap), (FIRST, NOW, &None), "nothing of it was read");
+    assert_eq!(done.replay.state, State::Incomplete);
 }
 
 #[tokio::test]
@@ -189,6 +190,7 @@ async fn what_a_pause_let_expire_is_told() {
     let done = progress(&world.replays, late, &replay.id).await.expect("an answer").expect("a replay");
     let gap = done.shards[0].gap.clone().expect("a gap");
     assert_eq!((gap.from, gap.to), (FIRST.plus_ms(2000), NOW), "from the last record that was read");
+    assert_eq!(done.replay.state, State::Incomplete);
 }
 
 #[tokio::test]
