@@ -52,7 +52,7 @@ impl Kinesis {
     /// # Panics
     /// If it can't be made.
     pub async fn create(&self, stream: &str, shards: i32) {
-        self.client.create_stream().stream_name(stream).shard_count(shards).send().await.expect("a new stream");
+        self.told("a new stream", self.client.create_stream().stream_name(stream).shard_count(shards).send().await);
         self.settled(stream).await;
     }
 
@@ -61,7 +61,7 @@ impl Kinesis {
     /// # Panics
     /// If there is no such stream.
     pub async fn open(&self, stream: &str) -> Vec<String> {
-        let listed = self.client.list_shards().stream_name(stream).send().await.expect("the shards").shards;
+        let listed = self.told("the shards", self.client.list_shards().stream_name(stream).send().await).shards;
         let mut open: Vec<(u128, String)> = Vec::new();
         for shard in listed.unwrap_or_default() {
             let (keys, numbers) = (shard.hash_key_range.expect("keys"), shard.sequence_number_range.expect("numbers"));
@@ -78,13 +78,13 @@ impl Kinesis {
     /// # Panics
     /// If there is no such shard.
     pub async fn split(&self, stream: &str, shard: &str) {
-        let listed = self.client.list_shards().stream_name(stream).send().await.expect("the shards").shards;
+        let listed = self.told("the shards", self.client.list_shards().stream_name(stream).send().await).shards;
         let listed = listed.unwrap_or_default().into_iter().find(|listed| listed.shard_id == shard).expect("the shard");
         let range = listed.hash_key_range.expect("a range of keys");
         let [start, end] = [range.starting_hash_key, range.ending_hash_key].map(|key| key.parse::<u128>().unwrap());
         let middle = (start + (end - start) / 2).to_string();
         let request = self.client.split_shard().stream_name(stream).shard_to_split(shard).new_starting_hash_key(middle);
-        request.send().await.expect("a split");
+        self.told("a split", request.send().await);
         self.settled(stream).await;
     }
 
@@ -94,7 +94,7 @@ impl Kinesis {
     /// If they are no neighbours.
     pub async fn merge(&self, stream: &str, shard: &str, adjacent: &str) {
         let request = self.client.merge_shards().stream_name(stream).shard_to_merge(shard);
-        request.adjacent_shard_to_merge(adjacent).send().await.expect("a merger");
+        self.told("a merger", request.adjacent_shard_to_merge(adjacent).send().await);
         self.settled(stream).await;
     }
 
@@ -103,9 +103,9 @@ impl Kinesis {
     /// # Panics
     /// If there is no such stream.
     pub async fn readers(&self, stream: &str) -> usize {
-        let summary = self.client.describe_stream_summary().stream_name(stream).send().await.expect("the stream");
+        let summary = self.told("the stream", self.client.describe_stream_summary().stream_name(stream).send().await);
         let arn = summary.stream_description_summary.expect("its description").stream_arn;
-        let consumers = self.client.list_stream_consumers().stream_arn(arn).send().await.expect("its consumers");
+        let consumers = self.told("its consumers", self.client.list_stream_consumers().stream_arn(arn).send().await);
         consumers.consumers().len()
     }
 
@@ -113,6 +113,11 @@ impl Kinesis {
     #[must_use]
     pub const fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// Its answer; without one, the test ends with the end of its log, which may say why.
+    fn told<T, E: std::fmt::Debug>(&self, what: &str, answer: Result<T, E>) -> T {
+        answer.unwrap_or_else(|error| panic!("{what}: {error:?}\n{}", self.process.log_end()))
     }
 
     async fn settled(&self, stream: &str) {

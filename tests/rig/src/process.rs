@@ -152,11 +152,16 @@ impl Process {
     }
 
     fn end(&mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.child.wait();
+        // Once it was waited for, its id may be another's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::KILL);
+            let _ = self.child.wait();
+        }
     }
 
-    fn log_end(&self) -> String {
+    /// The end of what it wrote to stdout and stderr.
+    #[must_use]
+    pub fn log_end(&self) -> String {
         let log = self.log();
         let start = log.char_indices().rev().nth(LOG_END_BYTES).map_or(0, |(start, _)| start);
         log[start..].to_owned()

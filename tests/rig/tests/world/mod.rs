@@ -151,7 +151,11 @@ impl World {
         until(what, async || {
             let run = look_after(&self.custodian).await;
             self.installation.obey().await;
-            is_so(&run).await.then_some(())
+            let is_so = is_so(&run).await;
+            if !is_so {
+                println!("not yet, {what}: {run}");
+            }
+            is_so.then_some(())
         })
         .await;
     }
