@@ -130,6 +130,7 @@ fn needed(project: &Project, template: &Template, function: Resource<'_>) -> BTr
 /// What a function does in another package, and the files there that it does not get to: those of runners.
 const IN_OTHERS: &[(&str, &[&str], &[&str])] = &[
     ("replay", &["worker"], &["consumer.rs", "main.rs"]),
+    ("custodian", &["worker"], &["consumer.rs", "lib.rs", "main.rs", "read.rs", "run.rs", "sink.rs"]),
     (
         "query",
         &["worker", "replay"],

@@ -80,6 +80,7 @@ impl Consumers {
             search: opened.search.clone()?,
             objects: Arc::clone(&opened.stores.objects) as Arc<dyn Objects>,
             overflow: opened.overflow(),
+            given_up: None,
             ledger: Arc::clone(&opened.stores.ledger) as Arc<dyn Ledger>,
             control: Arc::clone(&running.control) as Arc<dyn Control>,
             settings: Arc::clone(&opened.settings),

@@ -5,6 +5,7 @@
 //! outages    marks of the consumers -> pause, probe, resume        one consumer after the other
 //! retention  a consumer days behind -> the stream keeps longer     until all have caught up
 //! overflow   oldest objects -> stream.append -> delete
+//! given up   batches that a mapping gave up -> dead letters -> delete
 //! rows       outages that the ledger does not have yet
 //! directory  the core's -> this region's copy
 //! expiry     documents past their retention, once a day
@@ -20,6 +21,7 @@
 mod backlog;
 mod drain;
 mod expiry;
+mod given_up;
 mod outage;
 mod rows;
 
@@ -33,6 +35,7 @@ use tributary_ports::stream::OperatedStream;
 use tributary_ports::{Control, Ledger, LiveSettings, Objects, Overflow, Search};
 use tributary_telemetry::CustodianFacts;
 
+pub use given_up::GivenUp;
 pub use outage::{Outage, Step};
 
 /// What the custodian works with.
@@ -51,7 +54,9 @@ pub struct Custodian {
     pub search: Arc<dyn Search>,
     /// Holds what the stream refused.
     pub overflow: Overflow,
-    /// Takes the outages' rows.
+    /// Where the mappings leave what they give up; none where the poller gives nothing up.
+    pub given_up: Option<GivenUp>,
+    /// Takes the rows of outages and dead letters.
     pub ledger: Arc<dyn Ledger>,
     /// Pauses and resumes the consumers, and says how they are given their batches.
     pub control: Arc<dyn Control>,
@@ -82,6 +87,8 @@ impl Custodian {
         }
         let drained = self.drain(&mut facts).await;
         note(&mut facts, drained);
+        let collected = self.collect_given_up(now, &mut facts).await;
+        note(&mut facts, collected);
         let written = self.write_rows().await;
         note(&mut facts, written);
         if let Some(copy) = &self.copy {

@@ -11,9 +11,11 @@ use tributary_aws::objects::S3Objects;
 use tributary_aws::sdk;
 use tributary_aws::search::OpenSearch;
 use tributary_aws::stream::KinesisStream;
-use tributary_config::{CustodianSettings, environment};
-use tributary_custodian::Custodian;
+use tributary_config::{Arn, Bucket, CustodianSettings, environment};
+use tributary_custodian::{Custodian, GivenUp};
+use tributary_lambda::kinesis::read_given_up;
 use tributary_lambda::{Error, Invoked};
+use tributary_model::Target;
 use tributary_model::limits::STREAM_RETENTION;
 use tributary_ports::Overflow;
 use tributary_telemetry::Telemetry;
@@ -26,10 +28,10 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
     let settings = CustodianSettings::read(environment)?;
     let telemetry = Telemetry::new(settings.log, Box::new(io::stdout())).with_embedded_metrics();
     let sdk = sdk::function_config(settings.region.as_str());
-    let bucket = |bucket: &tributary_config::Bucket| {
-        S3Objects::new(&sdk, bucket.key.region.as_str(), &bucket.name, &bucket.key.text)
-    };
-    let (overflow, rds) = (&settings.overflow, &settings.ledger);
+    let bucket = |of: &Bucket| S3Objects::new(&sdk, of.key.region.as_str(), &of.name, &of.key.text);
+    let sealing = |key: &Arn| KmsKeys::sealing(&sdk, key.region.as_str(), &key.text);
+    let (overflow, failed, rds) = (&settings.overflow, &settings.failed_batches, &settings.ledger);
+    let prefix = |mapping: &str| format!("aws/lambda/{mapping}/"); // as Lambda names an on-failure destination's objects
     let custodian = Custodian {
         stream: Arc::new(KinesisStream::new(&sdk, &settings.stream)),
         retention: STREAM_RETENTION,
@@ -37,10 +39,16 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
         copy: Some(bucket(&settings.copy)),
         search: Arc::new(OpenSearch::new(&settings.opensearch_url, &sdk)?),
         settings: Arc::default(),
-        overflow: Overflow {
-            objects: bucket(overflow),
-            keys: KmsKeys::sealing(&sdk, overflow.key.region.as_str(), &overflow.key.text),
-        },
+        overflow: Overflow { objects: bucket(overflow), keys: sealing(&overflow.key) },
+        given_up: Some(GivenUp {
+            objects: S3Objects::of_service(&sdk, failed.key.region.as_str(), &failed.name),
+            prefixes: [
+                (Target::Search, prefix(&settings.search_mapping)),
+                (Target::Ledger, prefix(&settings.ledger_mapping)),
+            ],
+            read: |object| read_given_up(object).ok(),
+            keys: sealing(&settings.objects.key),
+        }),
         ledger: RdsLedger::new(&sdk, &rds.cluster.text, &rds.secret.text, &rds.database),
         control: Arc::new(EventSourceMappings::new(&sdk, &settings.search_mapping, &settings.ledger_mapping)),
         region: settings.region,

@@ -3,16 +3,18 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use tributary_model::dead_letter::{DeadLetter, object_key};
-use tributary_model::limits::{DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTERS_BATCH_MAX};
-use tributary_model::{Outcome, Record, Region, Rejection};
+use tributary_model::limits::{DEAD_LETTER_DETAIL_BYTES_MAX, DEAD_LETTERS_BATCH_MAX, GIVEN_UP_AT_ONCE};
+use tributary_model::{Outcome, Reason, Record, Region, Rejection, TimestampMs};
 use tributary_ports::PortError;
 use tributary_ports::envelope::seal;
 use tributary_ports::keys::Purpose;
 use tributary_ports::ledger::DeadLetterRow;
 use tributary_ports::objects::Condition;
-use tributary_ports::stream::{ShardId, StreamRecord};
+use tributary_ports::stream::{Batch, ShardId, StreamRecord};
 
+use crate::Worker;
 use crate::run::Run;
 
 impl Run<'_> {
@@ -28,7 +30,8 @@ impl Run<'_> {
         let mut positions = Vec::new();
         let mut rows = Vec::new();
         for (position, rejection) in rejected {
-            match self.put(position, &rejection).await {
+            let Some(record) = self.batch.records.get(position) else { continue };
+            match self.worker.put(self.now, &self.batch.shard, record, &rejection).await {
                 Ok(row) => {
                     positions.push(position);
                     rows.push(row);
@@ -52,31 +55,46 @@ impl Run<'_> {
             Err(error) => self.note(error),
         }
     }
+}
 
-    /// Names a record by its place in the stream.
-    fn place(&self, position: usize) -> String {
-        let number = self.batch.records.get(position).map_or("", |record| &record.sequence_number.0);
-        place(&self.worker.region, &self.batch.shard, number)
+impl Worker {
+    /// Makes a dead letter of every record of a batch that its consumer gave up; `detail` says after what. Done again, it
+    /// leaves the same letters.
+    ///
+    /// # Errors
+    /// Bad luck of any kind. What was written until then stays, and the batch has to be given up again.
+    pub async fn give_up(&self, now: TimestampMs, batch: &Batch, detail: &str) -> Result<(), PortError> {
+        let rejection = Rejection::new(Reason::Exhausted, detail);
+        for part in batch.records.chunks(GIVEN_UP_AT_ONCE) {
+            let rows = part.iter().map(|record| self.put(now, &batch.shard, record, &rejection));
+            self.ledger.upsert_dead_letters(try_join_all(rows).await?).await?;
+        }
+        Ok(())
     }
 
     /// Writes the object and answers the row that points to it.
-    async fn put(&self, position: usize, rejection: &Rejection) -> Result<DeadLetterRow, PortError> {
-        let record = self.record(position);
-        let header = Record::decode(&record).ok();
-        let id = header.as_ref().map_or_else(|| self.place(position), |header| header.id.to_string());
-        let key = object_key(&id, &record);
-        let sealed = seal(&*self.worker.keys, Purpose::DeadLetter, &key, &record).await?;
+    async fn put(
+        &self,
+        now: TimestampMs,
+        shard: &ShardId,
+        record: &StreamRecord,
+        rejection: &Rejection,
+    ) -> Result<DeadLetterRow, PortError> {
+        let project = Record::decode(&record.data).ok().map(|header| header.project);
+        let id = dead_letter_id(&self.region, shard, record);
+        let key = object_key(&id, &record.data);
+        let sealed = seal(&*self.keys, Purpose::DeadLetter, &key, &record.data).await?;
         let letter = DeadLetter {
             id,
-            project: header.map(|header| header.project),
+            project,
             reason: rejection.reason,
             detail: printable(&rejection.detail),
-            target: self.worker.target.target(),
-            seen_at: self.now,
+            target: self.target.target(),
+            seen_at: now,
             sealed_record: STANDARD.encode(sealed),
         };
         let object = Bytes::from(serde_json::to_vec(&letter).unwrap_or_default()); // texts and a time always serialise
-        self.worker.objects.put(&key, object, Condition::Always).await?;
+        self.objects.put(&key, object, Condition::Always).await?;
         Ok(DeadLetterRow {
             id: letter.id,
             project: letter.project,
@@ -86,7 +104,7 @@ impl Run<'_> {
             first_seen: letter.seen_at,
             last_seen: letter.seen_at,
             object_key: key,
-            record_bytes: u32::try_from(record.len()).unwrap_or(u32::MAX),
+            record_bytes: u32::try_from(record.data.len()).unwrap_or(u32::MAX),
             count: 1,
         })
     }
@@ -95,7 +113,8 @@ impl Run<'_> {
 fn place(region: &Region, shard: &ShardId, number: &str) -> String {
     let place = format!("record-{region}-{shard}-{number}");
     let in_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    place.chars().map(|letter| if in_key(letter) { letter } else { '_' }).collect()
+    // A key has no upper-case letters; Kinesis's shards, `shardId-000000000000`, do.
+    place.chars().map(|letter| if in_key(letter) { letter.to_ascii_lowercase() } else { '_' }).collect()
 }
 
 /// The id that a record's dead letter has: its report's if its header can be read, else its place in the stream.
@@ -119,7 +138,18 @@ fn printable(detail: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tributary_ports::objects::is_key;
+
     use super::*;
+
+    /// Or the dead letter could never be written, and the record would hold its shard.
+    #[test]
+    fn a_place_in_any_stream_names_an_object() {
+        for (shard, number) in [("shardId-000000000007", "4960118965842235937883629"), ("0", "7"), ("a/b c", "ß")] {
+            let place = place(&Region::local(), &ShardId(shard.into()), number);
+            assert!(is_key(&object_key(&place, b"no record")), "{place}");
+        }
+    }
 
     #[test]
     fn a_reason_is_cut_at_a_character_and_stays_on_one_line() {

@@ -37,7 +37,10 @@ const DELETE: &str = "objects.delete";
 pub struct S3Objects {
     client: Client,
     bucket: String,
+    /// None for a bucket that is only read.
     encryption: Option<Encryption>,
+    /// Whether somebody else names the objects, who keeps to no rule of ours for keys.
+    foreign_keys: bool,
 }
 
 /// How puts are encrypted.
@@ -62,9 +65,19 @@ impl S3Objects {
         Arc::new(Self::in_region(config, region, bucket))
     }
 
+    /// A bucket in `region` that an AWS service writes, under keys of any form: for reading and deleting alone.
+    #[must_use]
+    pub fn of_service(config: &SdkConfig, region: &str, bucket: &str) -> Arc<Self> {
+        Arc::new(Self { foreign_keys: true, ..Self::in_region(config, region, bucket) })
+    }
+
     fn in_region(config: &SdkConfig, region: &str, bucket: &str) -> Self {
         let config = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned())).build();
-        Self { client: Client::from_conf(config), bucket: bucket.to_owned(), encryption: None }
+        Self { client: Client::from_conf(config), bucket: bucket.to_owned(), encryption: None, foreign_keys: false }
+    }
+
+    fn check_key(&self, operation: &'static str, key: &str) -> Result<(), PortError> {
+        if self.foreign_keys { Ok(()) } else { check_key(operation, key) }
     }
 
     fn encrypted_put(&self, key: &str, bytes: Bytes) -> Result<PutObjectFluentBuilder, PortError> {
@@ -83,7 +96,7 @@ impl S3Objects {
 #[async_trait]
 impl Objects for S3Objects {
     async fn put(&self, key: &str, bytes: Bytes, condition: Condition) -> Result<Etag, PortError> {
-        check_key(PUT, key)?;
+        self.check_key(PUT, key)?;
         check_size(PUT, key, bytes.len())?;
         let put = self.encrypted_put(key, bytes)?;
         let put = match &condition {
@@ -101,7 +114,7 @@ impl Objects for S3Objects {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Object>, PortError> {
-        check_key(GET, key)?;
+        self.check_key(GET, key)?;
         let get = self.client.get_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
         match get.send().await {
             Ok(found) => read(key, found).await.map(Some),
@@ -122,7 +135,7 @@ impl Objects for S3Objects {
             let found: Vec<String> =
                 listed.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect();
             after = found.last().cloned().filter(|_| more);
-            keys.extend(found.into_iter().filter(|key| is_key(key)));
+            keys.extend(found.into_iter().filter(|key| self.foreign_keys || is_key(key)));
             if after.is_none() {
                 break;
             }
@@ -131,7 +144,7 @@ impl Objects for S3Objects {
     }
 
     async fn delete(&self, key: &str) -> Result<(), PortError> {
-        check_key(DELETE, key)?;
+        self.check_key(DELETE, key)?;
         let delete = self.client.delete_object().bucket(&self.bucket).key(key);
         delete.send().await.map(drop).map_err(|error| port_error(DELETE, error))
     }

@@ -114,6 +114,8 @@ pub struct CustodianSettings {
     pub stream: String,
     /// Holds what the stream refused.
     pub overflow: Bucket,
+    /// Holds what the mappings gave up.
+    pub failed_batches: Bucket,
     /// Holds this region's copy of the directory.
     pub copy: Bucket,
     /// Holds marks, outages and the directory; the core's.
@@ -215,6 +217,7 @@ const CUSTODIAN: &[Variable] = &[
     variable::LOG,
     variable::STREAM,
     variable::OVERFLOW_BUCKET,
+    variable::FAILED_BATCHES_BUCKET,
     variable::DIRECTORY_BUCKET,
     variable::DATA_KEY,
     variable::OBJECTS_BUCKET,
@@ -356,6 +359,7 @@ impl CustodianSettings {
         let stream = r.require(&variable::STREAM, stream);
         let key = r.require(&variable::DATA_KEY, arn("kms", "key/"));
         let overflow = r.require(&variable::OVERFLOW_BUCKET, bucket);
+        let failed_batches = r.require(&variable::FAILED_BATCHES_BUCKET, bucket);
         let copy = r.require(&variable::DIRECTORY_BUCKET, bucket);
         let objects = core_bucket(r);
         let opensearch_url = r.require(&variable::OPENSEARCH_URL, url);
@@ -369,6 +373,7 @@ impl CustodianSettings {
                 log,
                 stream: stream?,
                 overflow: Bucket { name: overflow?, key: key.clone() },
+                failed_batches: Bucket { name: failed_batches?, key: key.clone() },
                 copy: Bucket { name: copy?, key },
                 objects: objects?,
                 opensearch_url: opensearch_url?,

@@ -57,6 +57,8 @@ variables! {
         it is in the region of TRIBUTARY_DATA_KEY", "tributary-core-objects";
     OVERFLOW_BUCKET = "TRIBUTARY_OVERFLOW_BUCKET", "the bucket for what the stream refuses; it is in the region of \
         TRIBUTARY_DATA_KEY", "tributary-overflow-eu-west-1";
+    FAILED_BATCHES_BUCKET = "TRIBUTARY_FAILED_BATCHES_BUCKET", "the bucket for batches that a mapping gives up, its on-failure \
+        destination; it is in the region of TRIBUTARY_DATA_KEY", "tributary-failed-eu-west-1";
     DATA_KEY = "TRIBUTARY_DATA_KEY", "the KMS key of the bucket beside it: it encrypts the objects and wraps the keys \
         that seal their content", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     STREAMS = "TRIBUTARY_STREAMS", "the ARNs of the streams of all regions, on which replays are started, joined by commas \

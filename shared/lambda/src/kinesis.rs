@@ -1,5 +1,7 @@
 //! Batches out of Kinesis events, and the answer that says what comes again.
 
+mod given_up;
+
 use std::borrow::Cow;
 
 use base64::Engine;
@@ -11,6 +13,8 @@ use tributary_model::limits::BATCH_RECORDS_MAX;
 use tributary_ports::stream::{Batch, SequenceNumber, ShardId, StreamRecord};
 
 use crate::FunctionError;
+
+pub use given_up::read_given_up;
 
 const EXPECTED: &str = "a Kinesis event";
 

@@ -197,6 +197,8 @@ pub const REFUSED_VERSIONS_MAX: usize = 4;
 /// Dead letters written in one batch; further records that can't be applied are redelivered, and so come first in the
 /// batch that follows. At 20 ms an object this takes 10 s, well within a Lambda's time.
 pub const DEAD_LETTERS_BATCH_MAX: usize = 500;
+/// Records of a batch that its consumer gave up, which become dead letters at once: each costs a data key and a put.
+pub const GIVEN_UP_AT_ONCE: usize = 50;
 /// Bytes of a dead letter's reason.
 pub const DEAD_LETTER_DETAIL_BYTES_MAX: usize = 1024;
 /// A consumer marks how far it is at least this often, a store that fails aside: an object a minute for each shard.

@@ -187,7 +187,9 @@ pub struct CustodianFacts {
     pub outages: Vec<(Target, &'static str)>,
     /// Records that went from the overflow into the stream.
     pub drained: usize,
-    /// Objects of the overflow that are no records; they stay where they are.
+    /// Records that a mapping gave up and that are dead letters now.
+    pub given_up: usize,
+    /// Objects of the overflow that are no records, and of what was given up that are no batches; they stay where they are.
     pub unreadable: usize,
     /// 1 while the stream keeps its records longer than usual, for a consumer that is days behind.
     pub retention_raised: u8,
@@ -207,6 +209,7 @@ impl CustodianFacts {
             region: region.clone(),
             outages: Vec::new(),
             drained: 0,
+            given_up: 0,
             unreadable: 0,
             retention_raised: 0,
             errors: Vec::new(),
@@ -223,6 +226,7 @@ impl Facts for CustodianFacts {
         metrics: &[
             Metric::new("consumers_out", Unit::Count),
             Metric::new("drained", Unit::Count),
+            Metric::new("given_up", Unit::Count),
             Metric::new("unreadable", Unit::Count),
             Metric::new("retention_raised", Unit::Count),
             Metric::new("failed", Unit::Count),
@@ -230,7 +234,8 @@ impl Facts for CustodianFacts {
     });
 
     fn level(&self) -> Level {
-        let well = self.consumers_out + self.failed + self.unreadable == 0 && self.retention_raised == 0;
+        let well =
+            self.consumers_out + self.failed + self.given_up + self.unreadable == 0 && self.retention_raised == 0;
         if well { Level::Info } else { Level::Error }
     }
 

@@ -83,7 +83,10 @@ impl Mapping {
     fn give_up(&self, shard: &ShardId, records: &[StreamRecord], why: &str) {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
         let object = json!({
-            "requestContext": {"condition": "RetryAttemptsExhausted"},
+            "requestContext": {
+                "condition": "RetryAttemptsExhausted",
+                "approximateInvokeCount": self.settings.retries_max.unwrap_or_default() + 1,
+            },
             "responseContext": {"functionError": why},
             "KinesisBatchInfo": {
                 "shardId": shard.0, "batchSize": records.len(), "streamArn": self.settings.stream_arn,

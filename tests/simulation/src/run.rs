@@ -139,6 +139,7 @@ async fn custodian(
             search: stores.search.clone(),
             objects: stores.objects.clone(),
             overflow: stores.overflow(),
+            given_up: None,
             ledger: stores.ledger.clone(),
             control: control.clone(),
             settings: Arc::default(),

@@ -21,6 +21,11 @@ pub const OUTAGES_PENDING_MAX: usize = 100;
 pub const DRAIN_PAGE: usize = 100;
 /// Records drained from the overflow in one run: at a page in 150 ms, half a minute.
 pub const DRAIN_RECORDS_MAX: usize = 20_000;
+/// Keys of batches given up that are listed at once.
+pub const GIVEN_UP_PAGE: usize = 20;
+/// Records given up that become dead letters in one run, beyond which no further batch is begun: at 50 in half a second,
+/// from one region into another, some ten seconds.
+pub const GIVEN_UP_RECORDS_MAX: usize = 1000;
 /// Age of the oldest record that may be unapplied, from which on the stream keeps its records for as long as it can: three
 /// days before they would expire.
 pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(4 * 24 * 60 * 60);

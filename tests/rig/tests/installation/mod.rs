@@ -23,7 +23,7 @@ use tributary_embedded::control::FileControl;
 use tributary_embedded::poller::{Feed, Poller, PollerSettings};
 use tributary_model::{Region, StoreSettings, TimestampMs};
 use tributary_ports::stream::OperatedStream;
-use tributary_ports::{ConsumerState, Control as _, LiveSettings, Overflow, Target};
+use tributary_ports::{ConsumerState, Control as _, LiveSettings, Objects as _, Overflow, Target};
 use tributary_replay::{Readers, Replays};
 use tributary_rig::binaries::Binary;
 use tributary_rig::data_api::{CLUSTER_ARN, DataApi, SECRET_ARN};
@@ -40,7 +40,7 @@ const DATABASE: &str = "tributary";
 /// A zip archive with nothing in it.
 const EMPTY_ZIP: [u8; 22] = [b'P', b'K', 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const SIGNING_ALIAS: &str = "alias/tributary-signing";
-const BUCKETS: [&str; 3] = ["objects", "overflow", "directory"];
+const BUCKETS: [&str; 4] = ["objects", "overflow", "failed", "directory"];
 
 /// Everything but the search cluster, which not every test needs.
 pub(crate) struct Installation {
@@ -241,6 +241,7 @@ impl Installation {
         let own = [
             ("TRIBUTARY_STREAM", STREAM),
             ("TRIBUTARY_OVERFLOW_BUCKET", "overflow"),
+            ("TRIBUTARY_FAILED_BATCHES_BUCKET", "failed"),
             ("TRIBUTARY_DIRECTORY_BUCKET", "directory"),
             ("TRIBUTARY_OBJECTS_KEY", self.key.arn().unwrap()),
             ("TRIBUTARY_OPENSEARCH_URL", opensearch_url),
@@ -249,6 +250,24 @@ impl Installation {
             OBJECTS,
         ];
         self.function(Binary::Custodian, &[&own[..], &LEDGER].concat())
+    }
+
+    /// Writes to the bucket of failed batches what the mapping of `consumer` gave up of a shard, as Lambda names it.
+    pub(crate) async fn give_up(&self, consumer: Target, given_up: &Value) {
+        let [search, ledger] = &self.mappings;
+        let id = if consumer == Target::Search { search } else { ledger };
+        let shard = given_up["KinesisBatchInfo"]["shardId"].as_str().unwrap();
+        let key =
+            format!("aws/lambda/{id}/{shard}/2026/11/26/2026-11-26T18.01.01-5e7c1a52-93d8-4f4e-8e0b-0b5d2f1f3a10");
+        let s3 = aws_sdk_s3::Client::new(&sdk_config(&self.ministack.endpoint).await);
+        let body = given_up.to_string().into_bytes().into();
+        s3.put_object().bucket("failed").key(key).body(body).send().await.unwrap();
+    }
+
+    /// The objects of the bucket of failed batches.
+    pub(crate) async fn failed_batches(&self) -> Vec<String> {
+        let bucket = S3Objects::of_service(&sdk_config(&self.ministack.endpoint).await, REGION, "failed");
+        bucket.list("", None, 10).await.unwrap()
     }
 
     /// The core's bucket and its key.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test's own functions fail as tests do")]
 
+mod given_up;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -126,6 +128,7 @@ impl World {
             search: self.search.clone(),
             objects: self.objects.clone(),
             overflow: self.overflow(),
+            given_up: None,
             ledger: self.ledger.clone(),
             control: self.control.clone(),
             settings: Arc::default(),
