@@ -16,7 +16,7 @@ use tributary_custodian::{Custodian, GivenUp};
 use tributary_lambda::kinesis::read_given_up;
 use tributary_lambda::{Error, Invoked};
 use tributary_model::Target;
-use tributary_model::limits::STREAM_RETENTION;
+use tributary_model::limits::{DRAIN_TIMEOUT, STREAM_RETENTION};
 use tributary_ports::Overflow;
 use tributary_telemetry::Telemetry;
 
@@ -33,7 +33,7 @@ async fn start() -> Result<impl Future<Output = Result<(), Error>>, Error> {
     let (overflow, failed, rds) = (&settings.overflow, &settings.failed_batches, &settings.ledger);
     let prefix = |mapping: &str| format!("aws/lambda/{mapping}/"); // as Lambda names an on-failure destination's objects
     let custodian = Custodian {
-        stream: Arc::new(KinesisStream::new(&sdk, &settings.stream)),
+        stream: Arc::new(KinesisStream::new(&sdk, &settings.stream).with_append_timeout(DRAIN_TIMEOUT)),
         retention: STREAM_RETENTION,
         objects: bucket(&settings.objects),
         copy: Some(bucket(&settings.copy)),

@@ -21,6 +21,9 @@ pub const OUTAGES_PENDING_MAX: usize = 100;
 pub const DRAIN_PAGE: usize = 100;
 /// Records drained from the overflow in one run: at a page in 150 ms, half a minute.
 pub const DRAIN_RECORDS_MAX: usize = 20_000;
+/// Time given to one append of a drain, its retries included. Nobody waits for it as a sender does for his, and an append that was
+/// given up may have been stored: tried again and again in too short a time, it fills the stream with the same records.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Keys of batches given up that are listed at once.
 pub const GIVEN_UP_PAGE: usize = 20;
 /// Records given up that become dead letters in one run, beyond which no further batch is begun: at 50 in half a second,

@@ -1,12 +1,17 @@
+use std::sync::Arc;
+
 use serde_json::json;
+use tributary::local::samples;
 use tributary_aws::stream::KinesisStream;
 use tributary_custodian::{Outage, Step};
-use tributary_model::limits::STREAM_RETENTION_MAX;
+use tributary_model::limits::{APPEND_TIMEOUT, STREAM_RETENTION_MAX};
 use tributary_model::outages::open_outage_key;
 use tributary_model::{Region, Target};
 use tributary_ports::objects::Condition;
 use tributary_ports::stream::{OperatedStream as _, ShardId};
 use tributary_ports::{ConsumerState, Control as _, Ledger as _, Objects as _, PortErrorKind};
+use tributary_rig::fault_proxy::Faults;
+use tributary_rig::http_front::{Form, Front};
 use tributary_rig::{REGION, sdk_config};
 use tributary_worker::{Failure, Mark, mark_key};
 
@@ -57,4 +62,19 @@ async fn an_outage_pauses_one_mapping_and_keeps_what_waits() {
     assert!(stream.retention().await.unwrap() >= usual && stream.retention().await.unwrap() < STREAM_RETENTION_MAX);
     let rows = installation.ledger().await.outages(None, 10).await.unwrap();
     assert!(rows.len() == 1 && rows[0].ended_at.is_some(), "{rows:?}");
+}
+
+/// What takes longer than a sender would wait for is drained all the same, and once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_stream_is_drained_into_once() {
+    let installation = Box::pin(Installation::start(7)).await;
+    let custodian = installation.custodian("http://127.0.0.1:9");
+    let front = Front::start(Arc::new(installation.collector()), Form::Alb).await;
+    installation.proxy.set(Faults { is_gone: true, ..Faults::default() });
+    let sent = samples::send(front.address(), &installation.token, now()).await.unwrap();
+    let before = installation.proxy.counts().entries;
+    installation.proxy.set(Faults { delayed: 1.0, delay: 2 * APPEND_TIMEOUT, ..Faults::default() });
+    let run = look_after(&custodian).await;
+    assert_eq!((&run["drained"], &run["failed"]), (&json!(sent), &json!(1)), "only the expiry fails: {run}");
+    assert_eq!(usize::try_from(installation.proxy.counts().entries - before).unwrap(), sent);
 }
