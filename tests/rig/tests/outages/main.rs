@@ -2,7 +2,11 @@
 //! consumer is patient, credentials that are revoked, an index that is deleted, shards that split and merge. In the end
 //! both stores have each acknowledged report, once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test, which tells what it waits for when it fails"
+)]
 
 #[path = "../world/mod.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
