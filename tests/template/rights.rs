@@ -127,7 +127,7 @@ fn needed(project: &Project, template: &Template, function: Resource<'_>) -> BTr
     needed.into_iter().map(str::to_owned).collect()
 }
 
-/// What a function does in another package, and the files there that it does not get to: those of runners.
+/// What a function does in another package, and the files there that it does not get to.
 const IN_OTHERS: &[(&str, &[&str], &[&str])] = &[
     ("replay", &["worker"], &["consumer.rs", "main.rs"]),
     ("custodian", &["worker"], &["consumer.rs", "lib.rs", "main.rs", "read.rs", "run.rs", "sink.rs"]),

@@ -6,11 +6,12 @@
 use futures_util::future::join_all;
 use tributary_model::Record;
 use tributary_model::limits::DRAIN_RECORDS_MAX;
+use tributary_ports::PortError;
 use tributary_ports::stream::Entry;
-use tributary_ports::{PortError, PortErrorKind};
 use tributary_telemetry::CustodianFacts;
 
 use crate::Custodian;
+use crate::found::Found;
 
 impl Custodian {
     /// Drains until nothing is left, the stream refuses, or the run has done enough.
@@ -33,7 +34,7 @@ impl Custodian {
         let (mut drained, mut entries) = (Vec::new(), Vec::new());
         for (key, entry) in keys.iter().zip(join_all(keys.iter().map(|key| self.entry(key))).await) {
             match entry? {
-                Found::Entry(entry) => {
+                Found::Whole(entry) => {
                     entries.push(entry);
                     drained.push(key);
                 }
@@ -50,24 +51,10 @@ impl Custodian {
         Ok(drained.len())
     }
 
-    async fn entry(&self, key: &str) -> Result<Found, PortError> {
-        let data = match self.overflow.read(key).await {
-            Ok(Some(data)) => data,
-            Ok(None) => return Ok(Found::Gone),
-            Err(error) if error.kind == PortErrorKind::Invalid => return Ok(Found::Unreadable),
-            Err(error) => return Err(error),
-        };
-        let Ok(record) = Record::decode(&data) else { return Ok(Found::Unreadable) };
-        Ok(Found::Entry(Entry { partition_key: record.id.to_string().into(), data }))
+    async fn entry(&self, key: &str) -> Result<Found<Entry>, PortError> {
+        Found::of(self.overflow.read(key).await, |data| {
+            let record = Record::decode(&data).ok()?;
+            Some(Entry { partition_key: record.id.to_string().into(), data })
+        })
     }
-}
-
-/// What lies under a key of the overflow.
-enum Found {
-    /// A record.
-    Entry(Entry),
-    /// Nothing: another run has drained it.
-    Gone,
-    /// Something that is no record. It stays where it is, and is counted at every run.
-    Unreadable,
 }

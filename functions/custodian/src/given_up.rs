@@ -9,11 +9,12 @@ use std::sync::Arc;
 use tributary_model::limits::{GIVEN_UP_PAGE, GIVEN_UP_RECORDS_MAX};
 use tributary_model::{Target, TimestampMs};
 use tributary_ports::stream::Batch;
-use tributary_ports::{Keys, Objects, PortError, PortErrorKind};
+use tributary_ports::{Keys, Objects, PortError};
 use tributary_telemetry::CustodianFacts;
 use tributary_worker::{Sink, Worker};
 
 use crate::Custodian;
+use crate::found::Found;
 
 /// Where the mappings leave what they give up.
 pub struct GivenUp {
@@ -53,8 +54,9 @@ impl Custodian {
                     if facts.given_up >= GIVEN_UP_RECORDS_MAX {
                         return Ok(());
                     }
-                    match given_up.batch(key).await? {
-                        Found::Batch(batch, why) => {
+                    let found = given_up.objects.get(key).await;
+                    match Found::of(found, |object| (given_up.read)(&object.bytes))? {
+                        Found::Whole((batch, why)) => {
                             worker.give_up(now, &batch, &why).await?;
                             given_up.objects.delete(key).await?;
                             facts.given_up += batch.records.len();
@@ -67,27 +69,5 @@ impl Custodian {
             }
         }
         Ok(())
-    }
-}
-
-/// What lies under a key.
-enum Found {
-    /// A batch, and why it was given up.
-    Batch(Batch, String),
-    /// Nothing: another run has taken it.
-    Gone,
-    /// Something else. It stays where it is, and is counted at every run.
-    Unreadable,
-}
-
-impl GivenUp {
-    async fn batch(&self, key: &str) -> Result<Found, PortError> {
-        let object = match self.objects.get(key).await {
-            Ok(Some(object)) => object,
-            Ok(None) => return Ok(Found::Gone),
-            Err(error) if error.kind == PortErrorKind::Invalid => return Ok(Found::Unreadable),
-            Err(error) => return Err(error),
-        };
-        Ok((self.read)(&object.bytes).map_or(Found::Unreadable, |(batch, why)| Found::Batch(batch, why)))
     }
 }

@@ -21,6 +21,7 @@
 mod backlog;
 mod drain;
 mod expiry;
+mod found;
 mod given_up;
 mod outage;
 mod rows;
